@@ -1,0 +1,1 @@
+"""Where objects are made and handed to each other, and journeys that join siblings."""

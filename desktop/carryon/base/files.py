@@ -1,0 +1,60 @@
+"""Whole or not at all: nobody ever sees half a file, and a kill leaves the old one or the new one."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from carryon.base.errors import BadFile, NoRoom
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[BinaryIO]:
+    """Writes `target` through a `.part` beside it: synced and renamed at the end, removed on an error.
+
+    Raises NoRoom when the disk is full and BadFile when the folder cannot be written.
+    """
+    part = target.with_name(target.name + ".part")
+    with disk_errors(target):
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as out:
+                yield out
+                out.flush()
+                os.fsync(out.fileno())
+            part.replace(target)
+            _sync_folder(target.parent)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise
+
+
+def write_whole(target: Path, content: bytes) -> None:
+    """Replaces the content of `target` in one step."""
+    with whole_file(target) as out:
+        out.write(content)
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turns the system's errors about `path` into ours."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise NoRoom(f"The disk that holds {path.parent} is full.", "Free some space there and try again.") from error
+        raise BadFile(f"{path} cannot be used: {error.strerror or error}.", "Check that the path exists and is yours to use.") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the rename itself durable; Windows cannot open folders and needs no such call."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,45 @@
+"""Bytes, seconds and tokens as people read them. What was not measured is None and shows as a dash."""
+
+NOT_MEASURED = "—"
+_STEPS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+
+
+def bytes_text(size_bytes: float | None) -> str:
+    """1 GB is 1,000,000,000 bytes, as on a disk's label and on the Hub."""
+    if size_bytes is None:
+        return NOT_MEASURED
+    for step, name in _STEPS:
+        if size_bytes >= step:
+            value = size_bytes / step
+            return f"{value:.0f} {name}" if value >= 100 else f"{value:.1f} {name}"
+    return f"{size_bytes:.0f} bytes"
+
+
+def memory_pair_text(used_bytes: float | None, total_bytes: float | None) -> str:
+    """'13.3 / 31.3 GB', one unit for both."""
+    if used_bytes is None or total_bytes is None:
+        return NOT_MEASURED
+    return f"{used_bytes / 1e9:.1f} / {total_bytes / 1e9:.1f} GB"
+
+
+def speed_text(tokens_per_s: float | None) -> str:
+    """'41.3 tokens/s'; no decimals from a hundred up."""
+    if tokens_per_s is None:
+        return NOT_MEASURED
+    return f"{tokens_per_s:,.0f} tokens/s" if tokens_per_s >= 100 else f"{tokens_per_s:.1f} tokens/s"
+
+
+def seconds_text(duration_s: float | None) -> str:
+    """'0.18 s', '12 s', '3 min 20 s'."""
+    if duration_s is None:
+        return NOT_MEASURED
+    if duration_s < 10:
+        return f"{duration_s:.2f} s"
+    if duration_s < 120:
+        return f"{duration_s:.0f} s"
+    return f"{int(duration_s) // 60} min {int(duration_s) % 60} s"
+
+
+def context_text(n_tokens: int) -> str:
+    """'16k' for round contexts, '5,120' for others."""
+    return f"{n_tokens // 1024}k" if n_tokens >= 1024 and n_tokens % 1024 == 0 else f"{n_tokens:,}"

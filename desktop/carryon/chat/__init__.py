@@ -1,0 +1,1 @@
+"""Conversations: values, the store that loses nothing, and one turn of talk."""

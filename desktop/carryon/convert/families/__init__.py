@@ -1,0 +1,1 @@
+"""One file a model family: what its tensors and settings are called in GGUF."""

@@ -1,0 +1,1 @@
+"""Starts, watches and speaks to an engine process; maps no engine itself."""

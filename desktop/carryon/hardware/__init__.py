@@ -1,0 +1,1 @@
+"""What machine this is: values and the probe that fills them."""

@@ -1,0 +1,1 @@
+"""The load dialog: model, context length, GPU layers."""

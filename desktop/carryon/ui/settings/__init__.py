@@ -1,0 +1,1 @@
+"""The Settings page: theme, threads, folders, this machine."""

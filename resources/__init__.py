@@ -1,0 +1,1 @@
+"""Icons, fonts, theme and the built-in model, reached as `carryon.resources`."""
