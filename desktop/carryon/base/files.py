@@ -45,8 +45,12 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise NoRoom(f"The disk that holds {path.parent} is full.", "Free some space there and try again.") from error
-        raise BadFile(f"{path} cannot be used: {error.strerror or error}.", "Check that the path exists and is yours to use.") from error
+            raise NoRoom(
+                f"The disk that holds {path.parent} is full.", "Free some space there and try again."
+            ) from error
+        raise BadFile(
+            f"{path} cannot be used: {error.strerror or error}.", "Check that the path exists and is yours to use."
+        ) from error
 
 
 def _sync_folder(folder: Path) -> None:

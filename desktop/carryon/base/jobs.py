@@ -154,7 +154,9 @@ class Runner:
     def _open(self, lane: Lane) -> None:
         name, width = lane.value
         for index in range(width):
-            thread = threading.Thread(target=self._serve, args=(self._queues[lane],), name=f"{name}-{index}", daemon=True)
+            thread = threading.Thread(
+                target=self._serve, args=(self._queues[lane],), name=f"{name}-{index}", daemon=True
+            )
             self._threads.append(thread)
             thread.start()
 

@@ -1,7 +1,7 @@
 """What the app and its engine process say to each other beside HTTP: values and their JSON lines.
 
-    app    -> engine, stdin:  one LoadRequest line; then the pipe stays open, and its end ends the engine
-    engine -> app, stdout:    Loading ... Loading, then Ready or Refused; nothing else is ever written there
+app    -> engine, stdin:  one LoadRequest line; then the pipe stays open, and its end ends the engine
+engine -> app, stdout:    Loading ... Loading, then Ready or Refused; nothing else is ever written there
 """
 
 import json
@@ -25,16 +25,16 @@ class LoadRequest:
     """Everything an engine needs to load one model and to serve it."""
 
     model_path: str
-    n_ctx: int = 4096                     # context length in tokens; the engine pads it to 256
-    n_gpu_layers: int = 0                 # 0 = CPU only; n_layers + 1 = everything (the output layer counts and goes first)
-    n_threads: int | None = None          # None = physical cores
+    n_ctx: int = 4096  # context length in tokens; the engine pads it to 256
+    n_gpu_layers: int = 0  # 0 = CPU only; n_layers + 1 = everything (the output layer counts and goes first)
+    n_threads: int | None = None  # None = physical cores
     kv_type: KvType = KvType.F16
     use_mmap: bool = True
-    rpc_endpoints: tuple[str, ...] = ()   # "host:port" of llama.cpp RPC servers, added as devices
+    rpc_endpoints: tuple[str, ...] = ()  # "host:port" of llama.cpp RPC servers, added as devices
     host: str = "127.0.0.1"
-    port: int = 0                         # 0 = any free port
-    api_key: str | None = None            # None = a fresh random token
-    model_name: str | None = None         # how the model is called in /v1/models; None = from the file
+    port: int = 0  # 0 = any free port
+    api_key: str | None = None  # None = a fresh random token
+    model_name: str | None = None  # how the model is called in /v1/models; None = from the file
 
 
 class DeviceKind(StrEnum):
@@ -51,7 +51,7 @@ class DeviceKind(StrEnum):
 class DeviceMemory:
     """What one device really holds of a loaded model, in bytes."""
 
-    name: str                             # the engine's name: CPU, CUDA0, Metal, Vulkan0, RPC0 ...
+    name: str  # the engine's name: CPU, CUDA0, Metal, Vulkan0, RPC0 ...
     description: str
     kind: DeviceKind
     weights_bytes: int
@@ -80,13 +80,13 @@ class Ready:
     model_name: str
     architecture: str
     n_layers: int
-    n_gpu_layers: int                     # what was really offloaded, output layer included
-    n_ctx: int                            # after padding
+    n_gpu_layers: int  # what was really offloaded, output layer included
+    n_ctx: int  # after padding
     n_ctx_train: int
     has_chat_template: bool
     memory: tuple[DeviceMemory, ...]
     load_ms: float
-    notices: tuple[str, ...] = ()         # whatever differs from what was asked, in sentences: nothing falls back silently
+    notices: tuple[str, ...] = ()  # whatever differs from what was asked, in sentences: nothing falls back silently
 
 
 class Reason(StrEnum):

@@ -1,0 +1,161 @@
+"""The one loaded model of the window: loads, watches, unloads, and says when any of it happens."""
+
+import logging
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+
+from carryon.app.models import ModelFacts, ModelFile, facts
+from carryon.base.errors import AppError
+from carryon.base.jobs import Cancelled, Done, Failed, Job, Lane, Outcome, Runner
+from carryon.base.paths import Home
+from carryon.base.settings import RecentModel, SettingsFile
+from carryon.engine.process import Engine, start
+from carryon.engine.protocol import Loading, LoadRequest
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LoadWish:
+    """What the person chose in the load dialog. n_gpu_layers counts the output layer: 0 is CPU only."""
+
+    file: ModelFile
+    n_ctx: int
+    n_gpu_layers: int
+
+
+@dataclass(frozen=True)
+class NoModel:
+    """Nothing is loaded."""
+
+
+@dataclass(frozen=True)
+class LoadingModel:
+    """A model is on its way; fraction is None until the engine's first word."""
+
+    wish: LoadWish
+    fraction: float | None
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model answers."""
+
+    wish: LoadWish
+    engine: Engine
+
+
+@dataclass(frozen=True)
+class FailedModel:
+    """A model could not be loaded or its engine died."""
+
+    wish: LoadWish
+    error: AppError
+
+
+ModelState = NoModel | LoadingModel | LoadedModel | FailedModel
+
+
+class ModelHost:
+    """Owns the window's engine. All methods and listeners run on the main thread; loading runs in the MODEL lane."""
+
+    def __init__(self, home: Home, settings: SettingsFile, runner: Runner) -> None:
+        self._home, self._settings, self._runner = home, settings, runner
+        self._listeners: list[Callable[[ModelState], None]] = []
+        self._job: Job | None = None
+        self._round = 0
+        self.state: ModelState = NoModel()
+
+    def listen(self, listener: Callable[[ModelState], None]) -> None:
+        """Calls `listener` with every new state, and once now."""
+        self._listeners.append(listener)
+        listener(self.state)
+
+    def load(self, wish: LoadWish) -> None:
+        """Unloads what is loaded, then loads this."""
+        self.unload()
+        round_now = self._round
+        self._turn(LoadingModel(wish, None))
+        self._job = self._runner.start(
+            self._loading(wish),
+            on_news=lambda news: self._if_current(round_now, lambda: self._turn(LoadingModel(wish, news.fraction))),
+            on_end=lambda outcome: self._loaded(round_now, wish, outcome),
+            lane=Lane.MODEL,
+        )
+
+    def unload(self) -> None:
+        """Ends the engine or cancels its loading."""
+        self._round += 1
+        if self._job:
+            self._job.cancel()
+            self._job = None
+        if isinstance(self.state, LoadedModel):
+            self.state.engine.end()
+        if not isinstance(self.state, NoModel):
+            self._turn(NoModel())
+
+    def wish_for(self, file: ModelFile) -> LoadWish:
+        """How this model was loaded the last time, else CPU only with a context that is safe. Raises BadFile."""
+        return self.wish_from(facts(file))
+
+    def wish_from(self, model: ModelFacts) -> LoadWish:
+        """The same, from facts already read."""
+        recent = self._settings.now.recent(model.file.reference)
+        if recent:
+            return LoadWish(model.file, recent.n_ctx, recent.n_gpu_layers)
+        return LoadWish(model.file, default_context(model.n_ctx_train), 0)
+
+    def _loading(self, wish: LoadWish) -> Generator[Loading | None, None, Engine]:
+        request = LoadRequest(
+            model_path=str(wish.file.path),
+            n_ctx=wish.n_ctx,
+            n_gpu_layers=wish.n_gpu_layers,
+            n_threads=self._settings.now.n_threads,
+            model_name=wish.file.name,
+        )
+        return (yield from start(request, self._home.logs))
+
+    def _loaded(self, round_now: int, wish: LoadWish, outcome: Outcome) -> None:
+        match outcome:
+            case Done(engine) if round_now != self._round:
+                engine.end()
+            case Done(engine):
+                self._settings.change(
+                    lambda now: now.with_recent(RecentModel(wish.file.reference, wish.n_ctx, wish.n_gpu_layers))
+                )
+                self._turn(LoadedModel(wish, engine))
+                self._job = self._runner.start(engine.watch(), on_end=lambda end: self._died(round_now, wish, end))
+            case Failed(error):
+                self._if_current(round_now, lambda: self._turn(FailedModel(wish, error)))
+            case Cancelled():
+                self._if_current(round_now, lambda: self._turn(NoModel()))
+
+    def _died(self, round_now: int, wish: LoadWish, end: Outcome) -> None:
+        if (
+            round_now == self._round
+            and isinstance(end, Done)
+            and end.result is not None
+            and isinstance(self.state, LoadedModel)
+        ):
+            self.state.engine.end()
+            self._turn(FailedModel(wish, end.result))
+
+    def _if_current(self, round_then: int, act: Callable[[], None]) -> None:
+        """News of a load that was given up since must not be shown."""
+        if round_then == self._round:
+            act()
+
+    def _turn(self, state: ModelState) -> None:
+        self.state = state
+        for listener in self._listeners:
+            listener(state)
+
+
+def default_context(n_ctx_train: int) -> int:
+    """8k tokens where the model was trained for as many: enough to work with, small enough to fit nearly anywhere."""
+    return min(n_ctx_train, 8192) if n_ctx_train else 4096
+
+
+def with_layers(wish: LoadWish, n_gpu_layers: int) -> LoadWish:
+    """The same wish with another split."""
+    return replace(wish, n_gpu_layers=n_gpu_layers)

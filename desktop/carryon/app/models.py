@@ -1,0 +1,93 @@
+"""Which models can be named here: the guide, the files of the library, any GGUF file."""
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from carryon.base.errors import BadFile, BadInput
+from carryon.base.paths import Home
+from carryon.gguf.header import Header, read_header
+
+GUIDE = "guide"
+_GUIDE_FILE = "guide/guide-Q8_0.gguf"
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A GGUF file and what a person calls it; `reference` is what settings remember: 'guide' or the path."""
+
+    path: Path
+    name: str
+    reference: str
+
+    @property
+    def is_guide(self) -> bool:
+        return self.reference == GUIDE
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What the load dialog needs to know before loading."""
+
+    file: ModelFile
+    architecture: str
+    n_layers: int
+    n_ctx_train: int
+    size_bytes: int
+
+    @property
+    def n_gpu_layers_max(self) -> int:
+        """The output layer counts as one more."""
+        return self.n_layers + 1
+
+
+def guide() -> ModelFile:
+    """The model that comes with Carryon."""
+    return ModelFile(Path(str(resources.files("carryon.resources").joinpath(_GUIDE_FILE))), "Carryon guide", GUIDE)
+
+
+def library(home: Home) -> tuple[ModelFile, ...]:
+    """The GGUF files in the models folder, by name; later parts of split models are left out."""
+    files = sorted(home.models.rglob("*.gguf")) if home.models.is_dir() else []
+    return tuple(ModelFile(path, path.stem, str(path)) for path in files if _is_first_part(path))
+
+
+def find(named: str, home: Home) -> ModelFile:
+    """The model a person names: 'guide', a file, or a name in the library. Raises BadInput when there is none."""
+    if named == GUIDE:
+        return guide()
+    path = Path(named).expanduser()
+    if path.is_file():
+        return ModelFile(path.absolute(), path.stem, str(path.absolute()))
+    wanted = named.lower().removesuffix(".gguf")
+    found = [one for one in library(home) if wanted in _names(one, home)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        paths = ", ".join(str(one.path.relative_to(home.models)) for one in found)
+        raise BadInput(f"“{named}” names several models: {paths}.", "Name one of them with its folder.")
+    raise BadInput(f"There is no model “{named}”.", f"Name a GGUF file, “{GUIDE}”, or a model in {home.models}.")
+
+
+def facts(file: ModelFile) -> ModelFacts:
+    """Reads the header. Raises BadFile when the file is not a whole GGUF model."""
+    header: Header = read_header(file.path)
+    if not header.architecture or not header.n_layers:
+        raise BadFile(
+            f"{file.path.name} holds no model that can chat.",
+            "Choose a model file; adapters and projectors are loaded with one.",
+        )
+    return ModelFacts(file, header.architecture, header.n_layers, header.n_ctx_train, header.size_bytes)
+
+
+def _names(file: ModelFile, home: Home) -> tuple[str, ...]:
+    relative = file.path.relative_to(home.models).with_suffix("").as_posix().lower()
+    return relative, file.path.stem.lower()
+
+
+def _is_first_part(path: Path) -> bool:
+    """'x-00002-of-00003.gguf' is reached through 'x-00001-of-00003.gguf'."""
+    words = path.stem.rsplit("-", 3)
+    return not (
+        len(words) == 4 and words[2] == "of" and words[1].isdigit() and words[3].isdigit() and int(words[1]) != 1
+    )

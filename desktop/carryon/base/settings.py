@@ -1,0 +1,115 @@
+"""What the person chose, kept in settings.toml; a damaged file is set aside, never a crash."""
+
+import logging
+import threading
+import tomllib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from carryon.base.files import write_whole
+
+log = logging.getLogger(__name__)
+RECENT_MODELS_KEPT = 8
+
+
+class Theme(StrEnum):
+    """Which palette the window wears; SYSTEM follows the desktop."""
+
+    SYSTEM = "system"
+    LIGHT = "light"
+    DARK = "dark"
+
+
+@dataclass(frozen=True)
+class RecentModel:
+    """A model that was loaded, and how: the load dialog starts from it. `path` is a file or 'guide'."""
+
+    path: str
+    n_ctx: int
+    n_gpu_layers: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every choice with its default. n_threads None means one per physical core."""
+
+    theme: Theme = Theme.SYSTEM
+    n_threads: int | None = None
+    text_size_percent: int = 100
+    was_welcomed: bool = False
+    recent_models: tuple[RecentModel, ...] = ()
+
+    def with_recent(self, model: RecentModel) -> "Settings":
+        """The settings with `model` first among the recent ones."""
+        others = tuple(one for one in self.recent_models if one.path != model.path)
+        return replace(self, recent_models=(model, *others)[:RECENT_MODELS_KEPT])
+
+    def recent(self, path: str) -> RecentModel | None:
+        """How this model was loaded the last time."""
+        return next((one for one in self.recent_models if one.path == path), None)
+
+
+class SettingsFile:
+    """The settings of this home: read once, written whole at every change, safe to use from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self.was_damaged = False
+        self._now = self._read()
+
+    @property
+    def now(self) -> Settings:
+        return self._now
+
+    def change(self, change: Callable[[Settings], Settings]) -> Settings:
+        """Applies `change` to the settings, writes them and returns them. Raises NoRoom or BadFile."""
+        with self._lock:
+            changed = change(self._now)
+            if changed != self._now:
+                write_whole(self._path, tomli_w.dumps(_to_toml(changed)).encode())
+                self._now = changed
+            return changed
+
+    def _read(self) -> Settings:
+        try:
+            return _from_toml(tomllib.loads(self._path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return Settings()
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            log.exception("settings are damaged and were set aside")
+            self._set_aside()
+            return Settings()
+
+    def _set_aside(self) -> None:
+        self.was_damaged = True
+        try:
+            self._path.replace(self._path.with_suffix(".toml.damaged"))
+        except OSError:
+            log.exception("damaged settings could not be set aside")
+
+
+def _to_toml(settings: Settings) -> dict[str, Any]:
+    return {name: value for name, value in asdict(settings).items() if value is not None}
+
+
+def _from_toml(fields: dict[str, Any]) -> Settings:
+    """Reads what it knows, checks every type, and ignores what a newer version may have added."""
+    default = Settings()
+    recent = tuple(
+        RecentModel(str(one["path"]), int(one["n_ctx"]), int(one["n_gpu_layers"]))
+        for one in fields.get("recent_models", ())
+    )
+    n_threads = fields.get("n_threads")
+    return Settings(
+        theme=Theme(fields.get("theme", default.theme)),
+        n_threads=None if n_threads is None else max(1, int(n_threads)),
+        text_size_percent=min(200, max(80, int(fields.get("text_size_percent", default.text_size_percent)))),
+        was_welcomed=bool(fields.get("was_welcomed", default.was_welcomed)),
+        recent_models=recent[:RECENT_MODELS_KEPT],
+    )
