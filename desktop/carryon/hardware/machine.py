@@ -40,8 +40,8 @@ class Memory:
 
     total_bytes: int
     available_bytes: int                      # what a new program may take without swapping
-    swap_total_bytes: int = 0
-    swap_free_bytes: int = 0
+    swap_total_bytes: int | None = None
+    swap_free_bytes: int | None = None
     is_container_limit: bool = False          # True: the machine has more, this container may not use it
 
     @property
@@ -70,6 +70,7 @@ class Gpu:
     driver: str | None = None
     compute_capability: str | None = None     # NVIDIA's: "8.9"
     is_integrated: bool = False
+    drives_display: bool | None = None        # a screen hangs on it, so the desktop takes some of its memory
     processes: tuple[GpuProcess, ...] = ()
 
 
