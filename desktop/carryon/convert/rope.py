@@ -1,0 +1,99 @@
+"""Rotary embeddings whose reach was stretched: a config's scaling in GGUF's settings, or as a tensor of factors.
+
+Formulas: transformers/modeling_rope_utils.py. Keys and their use: llama.cpp src/llama-model.cpp and llama-context.cpp.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from carryon.base.errors import Unsupported
+from carryon.convert.config import Config
+from carryon.convert.plan import Made
+from carryon.convert.write import Setting
+
+
+@dataclass(frozen=True)
+class Rope:
+    """Rotary settings without the architecture's prefix, and the tensor of factors if there is one."""
+
+    settings: Mapping[str, Setting]
+    tensors: tuple[Made, ...] = ()
+    warnings: tuple[str, ...] = field(default=())
+
+
+def read_rope(config: Config, head_size: int, default_base: float) -> Rope:
+    """The rotary embedding of a config, old style (rope_theta, rope_scaling) or new (rope_parameters)."""
+    scaling = config.section("rope_parameters" if config.has("rope_parameters") else "rope_scaling")
+    base = scaling.number("rope_theta", config.number("rope_theta", default_base))
+    if scaling.number("partial_rotary_factor", config.number("partial_rotary_factor", 1.0)) != 1.0:
+        raise Unsupported("This model rotates only a part of each head, which llama.cpp's Llama cannot.")
+    kind = scaling.text("rope_type", scaling.text("type", "default"))
+    if kind not in KINDS:
+        raise Unsupported(f"This model stretches its context by the method {kind!r}, which llama.cpp cannot.")
+    rope = KINDS[kind](scaling, config, base, head_size)
+    settings = {"rope.freq_base": base, "rope.dimension_count": head_size, **rope.settings}
+    return Rope(settings, rope.tensors, rope.warnings)
+
+
+def llama3_factors(base: float, head_size: int, scaling: Config) -> Made:
+    """By how much each pair of dimensions is slowed: 1 for short waves, `factor` for long ones, smooth between."""
+    factor = scaling.number("factor")
+    low, high = scaling.number("low_freq_factor"), scaling.number("high_freq_factor")
+    original = scaling.number("original_max_position_embeddings")
+    if not (factor > 0 and 0 < low < high and original > 0):
+        raise Unsupported("config.json gives factors for the stretched context that make no sense.")
+    frequencies = base ** -(np.arange(0, head_size, 2, dtype=np.float64) / head_size)
+    turns = original * frequencies / (2 * math.pi)
+    smooth = np.clip((turns - low) / (high - low), 0, 1)
+    return Made("rope_freqs.weight", (1 / ((1 - smooth) / factor + smooth)).astype(np.float32))
+
+
+def _plain(scaling: Config, config: Config, base: float, head_size: int) -> Rope:
+    return Rope({})
+
+
+def _linear(scaling: Config, config: Config, base: float, head_size: int) -> Rope:
+    return Rope({"rope.scaling.type": "linear", "rope.scaling.factor": scaling.number("factor")})
+
+
+def _dynamic(scaling: Config, config: Config, base: float, head_size: int) -> Rope:
+    reach = config.whole("max_position_embeddings", 2048)
+    return Rope({}, (), (f"Beyond {reach:,} tokens this model stretches itself as it goes; llama.cpp does not.",))
+
+
+def _llama3(scaling: Config, config: Config, base: float, head_size: int) -> Rope:
+    return Rope({}, (llama3_factors(base, head_size, scaling),))
+
+
+def _yarn(scaling: Config, config: Config, base: float, head_size: int) -> Rope:
+    if not scaling.flag("truncate", True):
+        raise Unsupported("This model stretches its context by YaRN without rounding, which llama.cpp cannot.")
+    if scaling.has("mscale") or scaling.has("mscale_all_dim"):
+        raise Unsupported("This model stretches its context by YaRN with mscale, which llama.cpp's Llama cannot.")
+    factor = scaling.number("factor")
+    settings: dict[str, Setting] = {
+        "rope.scaling.type": "yarn",
+        "rope.scaling.factor": factor,
+        "rope.scaling.original_context_length": scaling.whole(
+            "original_max_position_embeddings", config.whole("max_position_embeddings", 2048)
+        ),
+    }
+    for ours, theirs in (("yarn_beta_fast", "beta_fast"), ("yarn_beta_slow", "beta_slow")):
+        if scaling.has(theirs):
+            settings[f"rope.scaling.{ours}"] = scaling.number(theirs)
+    if scaling.has("attention_factor"):
+        # llama.cpp multiplies by 0.1 ln(factor) + 1 of its own accord (ggml rope_yarn)
+        settings["rope.scaling.attn_factor"] = scaling.number("attention_factor") / (0.1 * math.log(factor) + 1)
+    return Rope(settings)
+
+
+KINDS: Mapping[str, Callable[[Config, Config, float, int], Rope]] = {
+    "default": _plain,
+    "linear": _linear,
+    "dynamic": _dynamic,
+    "llama3": _llama3,
+    "yarn": _yarn,
+}
