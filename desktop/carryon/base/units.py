@@ -41,5 +41,5 @@ def seconds_text(duration_s: float | None) -> str:
 
 
 def context_text(n_tokens: int) -> str:
-    """'16k' for round contexts, '5,120' for others."""
+    """'16k' for round contexts, '5,000' for others."""
     return f"{n_tokens // 1024}k" if n_tokens >= 1024 and n_tokens % 1024 == 0 else f"{n_tokens:,}"

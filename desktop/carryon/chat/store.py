@@ -19,14 +19,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from carryon.base.errors import AppError, BadFile
-from carryon.base.files import disk_errors
+from carryon.chat.keeping import make_sound
 from carryon.chat.message import Conversation, Figures, Message, Role, State
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 SCHEMA_VERSION = 1
-BACKUPS_KEPT = 7
 _TITLE_LENGTH = 60
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS conversation (
@@ -40,6 +39,21 @@ CREATE TABLE IF NOT EXISTS message (
 CREATE INDEX IF NOT EXISTS message_of ON message(conversation_id, id);
 CREATE INDEX IF NOT EXISTS conversation_by_time ON conversation(trashed_s, updated_s);
 """
+_SEARCH = """
+SELECT id, title, created_s, updated_s FROM conversation c
+WHERE trashed_s IS NULL AND (
+    ? = '' OR title LIKE ? ESCAPE '\\'
+    OR EXISTS (SELECT 1 FROM message m WHERE m.conversation_id = c.id AND NOT m.replaced AND m.text LIKE ? ESCAPE '\\')
+)
+ORDER BY updated_s DESC, id DESC
+"""
+_INSERT_MESSAGE = """
+INSERT INTO message(conversation_id, role, text, state, created_s, model_name) VALUES (?, ?, ?, ?, ?, ?)
+"""
+_REPLACE_FROM = """
+UPDATE message SET replaced = 1
+WHERE id >= ?1 AND conversation_id = (SELECT conversation_id FROM message WHERE id = ?1)
+"""
 _MESSAGE = "id, conversation_id, role, text, state, created_s, model_name, figures"
 _CONVERSATION = "id, title, created_s, updated_s"
 
@@ -49,11 +63,11 @@ class TooNew(AppError):
 
 
 class Store:
-    """All conversations of one home. Every method may be called from any thread; writes return once they are durable."""
+    """All conversations of one home, for any thread; a write returns once it is on the disk."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.was_restored = _make_sound(path)
+        self.was_restored = make_sound(path)
         self._writes: queue.SimpleQueue[tuple[Callable[[sqlite3.Connection], Any], Future[Any]] | None] = (
             queue.SimpleQueue()
         )
@@ -78,12 +92,7 @@ class Store:
     def conversations(self, search: str = "") -> tuple[Conversation, ...]:
         """The conversations outside the trash, latest first; with a search only those whose title or text holds it."""
         found = f"%{_escaped(search)}%"
-        rows = self._read(
-            f"SELECT {_CONVERSATION} FROM conversation c WHERE trashed_s IS NULL AND (? = '' OR title LIKE ? ESCAPE '\\' OR EXISTS"
-            " (SELECT 1 FROM message m WHERE m.conversation_id = c.id AND NOT m.replaced AND m.text LIKE ? ESCAPE '\\'))"
-            " ORDER BY updated_s DESC, id DESC",
-            (search, found, found),
-        )
+        rows = self._read(_SEARCH, (search, found, found))
         return tuple(Conversation(*row) for row in rows)
 
     def trash(self) -> tuple[Conversation, ...]:
@@ -128,10 +137,7 @@ class Store:
         now = time.time()
 
         def write(db: sqlite3.Connection) -> Message:
-            cursor = db.execute(
-                "INSERT INTO message(conversation_id, role, text, state, created_s, model_name) VALUES (?, ?, ?, ?, ?, ?)",
-                (conversation_id, role, text, state, now, model_name),
-            )
+            cursor = db.execute(_INSERT_MESSAGE, (conversation_id, role, text, state, now, model_name))
             db.execute("UPDATE conversation SET updated_s = ? WHERE id = ?", (now, conversation_id))
             return Message(cursor.lastrowid or 0, conversation_id, role, text, state, now, model_name)
 
@@ -148,12 +154,7 @@ class Store:
 
     def replace_from(self, message_id: int) -> None:
         """Hides this message and every later one of its conversation: they were regenerated or edited."""
-        self._write(
-            lambda db: db.execute(
-                "UPDATE message SET replaced = 1 WHERE id >= ? AND conversation_id = (SELECT conversation_id FROM message WHERE id = ?)",
-                (message_id, message_id),
-            )
-        )
+        self._write(lambda db: db.execute(_REPLACE_FROM, (message_id,)))
 
     def rename(self, conversation_id: int, title: str) -> None:
         self._write(
@@ -284,61 +285,3 @@ def _readable(error: sqlite3.Error, path: Path) -> AppError:
     return BadFile(
         f"The chats cannot be read or written: {error}.", f"Check that {path} is yours and not on a network folder."
     )
-
-
-def _make_sound(path: Path) -> bool:
-    """Backs the chats up once a day; sets a damaged file aside and restores the latest sound backup. True if it had to."""
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            return False
-        if _is_sound(path):
-            _back_up(path)
-            return False
-        _set_aside(path)
-        for backup in reversed(_backups(path)):
-            if _is_sound(backup):
-                path.write_bytes(backup.read_bytes())
-                break
-        return True
-
-
-def _is_sound(path: Path) -> bool:
-    try:
-        connection = sqlite3.connect(path)
-        try:
-            return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
-        finally:
-            connection.close()
-    except sqlite3.DatabaseError:
-        return False
-
-
-def _back_up(path: Path) -> None:
-    folder = path.parent / "backups"
-    target = folder / f"{path.stem}-{time.strftime('%Y%m%d')}{path.suffix}"
-    if target.exists():
-        return
-    folder.mkdir(exist_ok=True)
-    part = target.with_suffix(".part")
-    part.unlink(missing_ok=True)
-    connection = sqlite3.connect(path)
-    try:
-        connection.execute("VACUUM INTO ?", (str(part),))
-    finally:
-        connection.close()
-    part.replace(target)
-    for old in _backups(path)[:-BACKUPS_KEPT]:
-        old.unlink()
-
-
-def _backups(path: Path) -> list[Path]:
-    return sorted((path.parent / "backups").glob(f"{path.stem}-*{path.suffix}"))
-
-
-def _set_aside(path: Path) -> None:
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    for suffix in ("", "-wal", "-shm"):
-        file = path.with_name(path.name + suffix)
-        if file.exists():
-            file.replace(path.with_name(f"{path.name}{suffix}.damaged-{stamp}"))

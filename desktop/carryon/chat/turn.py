@@ -4,7 +4,6 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass
 
-from carryon.base.errors import AppError
 from carryon.chat.message import Figures, Message, Role, State
 from carryon.chat.store import Store
 from carryon.engine.client import Ending, EngineClient, Finished, PromptProgress, Sampling, TextDelta, Timings
@@ -76,7 +75,7 @@ def answer(
     except GeneratorExit:
         pen.end(State.STOPPED)
         raise
-    except AppError:
+    except Exception:
         pen.end(State.FAILED)
         raise
     if words_left := pen.tell(at_once=True):

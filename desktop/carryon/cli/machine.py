@@ -84,9 +84,8 @@ def _machine_rows(machine: Machine) -> list[Row]:
 
 
 def _cores_text(cpu: Cpu) -> str:
-    cores = str(cpu.physical_cores or NOT_MEASURED)
     fast = f" ({cpu.performance_cores} of them fast)" if cpu.performance_cores else ""
-    return f"{cores}{fast}, {cpu.logical_cores or NOT_MEASURED} threads"
+    return f"{cpu.physical_cores or NOT_MEASURED} physical{fast}, {cpu.logical_cores or NOT_MEASURED} logical"
 
 
 def _memory_text(machine: Machine) -> str:
@@ -113,7 +112,7 @@ def _free_text(free_bytes: int | None, total_bytes: int | None) -> str:
 
 def _gpu_sections(machine: Machine) -> list[tuple[str, list[Row]]]:
     if not machine.gpus:
-        return [("Graphics", [("", "no graphics card found that can run models")])]
+        return [("Graphics", [("Cards", "none found that can run models")])]
     return [(f"Graphics: {gpu.name}", list(_gpu_rows(gpu))) for gpu in machine.gpus]
 
 
@@ -133,17 +132,18 @@ def _gpu_rows(gpu: Gpu) -> Iterator[Row]:
 
 def _process_rows(processes: tuple[GpuProcess, ...]) -> Iterator[Row]:
     for index, one in enumerate(processes[:_SHOWN_PROCESSES]):
-        yield "Used by" if index == 0 else "", f"{one.name or 'a program'} (process {one.pid}): {bytes_text(one.used_bytes)}"
+        size = bytes_text(one.used_bytes)
+        yield "Used by" if index == 0 else "", f"{one.name or 'a program'} (process {one.pid}): {size}"
     if len(processes) > _SHOWN_PROCESSES:
         yield "", f"and {len(processes) - _SHOWN_PROCESSES} more"
 
 
 def _engine_rows(engine: EngineDevices | None) -> list[Row]:
     if engine is None:
-        return [("", "did not answer, see below")]
+        return [("Answer", "none, see below")]
     rows = [("Build", engine.engine), ("Network", _rpc_text(engine)), *(_device_row(one) for one in engine.devices)]
     if not engine.gpus:
-        rows.append(("", "The engine sees no GPU here: models run on the processor."))
+        rows.append(("GPU", "none that this engine can use: models run on the processor"))
     return rows
 
 

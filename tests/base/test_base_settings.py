@@ -1,0 +1,58 @@
+"""Settings are remembered, written whole, and never stop the app."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from carryon.base.settings import RecentModel, Settings, SettingsFile, Theme
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "settings.toml"
+
+
+def test_what_is_chosen_is_remembered(path):
+    chosen = Settings(Theme.DARK, n_threads=3, text_size_percent=150, was_welcomed=True)
+    SettingsFile(path).change(lambda _: chosen.with_recent(RecentModel("guide", 4096, 7)))
+    assert SettingsFile(path).now == chosen.with_recent(RecentModel("guide", 4096, 7))
+
+
+def test_nothing_is_written_before_something_is_chosen(path):
+    assert SettingsFile(path).now == Settings()
+    assert not path.exists()
+
+
+def test_the_latest_model_comes_first_and_once():
+    many = Settings()
+    for name in (*"abcdefghij", "c"):
+        many = many.with_recent(RecentModel(name, 4096, 0))
+    assert [one.path for one in many.recent_models] == ["c", "j", "i", "h", "g", "f", "e", "d"]
+
+
+@pytest.mark.parametrize("content", ["theme = ", 'theme = "pink"', "recent_models = 3", "[theme]", "\xff\xfe", 'recent_models = [{path="a"}]'])
+def test_damaged_settings_are_set_aside_and_the_defaults_hold(path, content):
+    path.write_bytes(content.encode("latin-1"))
+    file = SettingsFile(path)
+    assert file.now == Settings()
+    assert file.was_damaged
+    assert path.with_suffix(".toml.damaged").exists()
+
+
+def test_what_a_newer_version_added_is_ignored(path):
+    path.write_text('theme = "light"\nhologram = true\n')
+    assert SettingsFile(path).now.theme is Theme.LIGHT
+
+
+@pytest.mark.parametrize(("written", "read"), [(5, 80), (900, 200), (125, 125)])
+def test_a_text_size_stays_readable(path, written, read):
+    path.write_text(f"text_size_percent = {written}\n")
+    assert SettingsFile(path).now.text_size_percent == read
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=200))
+def test_no_file_content_stops_the_app(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("settings") / "settings.toml"
+    path.write_bytes(content)
+    assert isinstance(SettingsFile(path).now, Settings)
