@@ -1,7 +1,7 @@
 """The one loaded model of the window: loads, watches, unloads, and says when any of it happens."""
 
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 
 from carryon.app.models import ModelFacts, ModelFile, facts
@@ -9,7 +9,7 @@ from carryon.base.errors import AppError
 from carryon.base.jobs import Cancelled, Done, Failed, Job, Lane, Outcome, Runner
 from carryon.base.paths import Home
 from carryon.base.settings import RecentModel, SettingsFile
-from carryon.engine.process import Engine, start
+from carryon.engine.process import WORKER, Engine, start
 from carryon.engine.protocol import Loading, LoadRequest
 
 log = logging.getLogger(__name__)
@@ -59,8 +59,11 @@ ModelState = NoModel | LoadingModel | LoadedModel | FailedModel
 class ModelHost:
     """Owns the window's engine. All methods and listeners run on the main thread; loading runs in the MODEL lane."""
 
-    def __init__(self, home: Home, settings: SettingsFile, runner: Runner) -> None:
+    def __init__(
+        self, home: Home, settings: SettingsFile, runner: Runner, engine_command: Sequence[str] = WORKER
+    ) -> None:
         self._home, self._settings, self._runner = home, settings, runner
+        self._engine_command = engine_command
         self._listeners: list[Callable[[ModelState], None]] = []
         self._job: Job | None = None
         self._round = 0
@@ -113,7 +116,7 @@ class ModelHost:
             n_threads=self._settings.now.n_threads,
             model_name=wish.file.name,
         )
-        return (yield from start(request, self._home.logs))
+        return (yield from start(request, self._home.logs, self._engine_command))
 
     def _loaded(self, round_now: int, wish: LoadWish, outcome: Outcome) -> None:
         match outcome:

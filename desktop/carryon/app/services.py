@@ -1,6 +1,6 @@
 """The one place where the app's objects are made and handed to each other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from carryon.app.host import ModelHost
@@ -8,6 +8,7 @@ from carryon.base.jobs import Post, Runner
 from carryon.base.paths import Home
 from carryon.base.settings import SettingsFile
 from carryon.chat.store import Store
+from carryon.engine.process import WORKER
 from carryon.hardware.machine import Machine
 from carryon.hardware.probe import probe
 
@@ -30,8 +31,9 @@ class Services:
         self.store.close()
 
 
-def build(home: Home, post: Post) -> Services:
-    """Makes everything for this home; `post` carries calls to the main thread."""
+def build(home: Home, post: Post, engine_command: Sequence[str] = WORKER) -> Services:
+    """Makes everything for this home; `post` carries calls to the main thread, `engine_command` starts an engine."""
     settings = SettingsFile(home.settings)
     runner = Runner(post)
-    return Services(home, settings, Store(home.chats), runner, ModelHost(home, settings, runner), probe)
+    host = ModelHost(home, settings, runner, engine_command)
+    return Services(home, settings, Store(home.chats), runner, host, probe)
