@@ -1,4 +1,4 @@
-"""An engine without a model: a process that speaks the real protocol (pipe, HTTP, server-sent events) and says what it is told.
+"""An engine without a model: a process that speaks the real protocol (pipe, HTTP, SSE) and says what it is told.
 
     host = ModelHost(home, settings, runner, engine_command=fake_engine.command(delay_ms=10, text="One two three"))
 
@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -140,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._guarded(
             {
                 "/health": lambda: self._answer({"status": "ok"}),
-                "/v1/models": lambda: self._answer({"object": "list", "data": [{"id": self.server.request.model_name}]}),
+                "/v1/models": lambda: self._answer({"data": [{"id": self.server.request.model_name}]}),
                 "/props": lambda: self._answer({"n_ctx": self.server.request.n_ctx}),
             }
         )
@@ -174,17 +175,15 @@ class _Handler(BaseHTTPRequestHandler):
         n_prompt = sum(len(tokens_of(turn["content"])) for turn in self.body["messages"])
         n_ctx = self.server.request.n_ctx
         if n_prompt >= n_ctx:
-            error = {"message": "too long", "code": "context_length_exceeded", "n_prompt_tokens": n_prompt, "n_ctx": n_ctx}
-            self._answer({"error": error}, 400)
+            numbers = {"n_prompt_tokens": n_prompt, "n_ctx": n_ctx}
+            self._answer({"error": {"message": "too long", "code": "context_length_exceeded", **numbers}}, 400)
             return
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
         self.end_headers()
-        try:
+        with suppress(OSError):  # the client hangs up: that is how an answer is stopped
             self._stream(n_prompt, tokens_of(self._words()))
-        except OSError:  # the client hung up: that is how an answer is stopped
-            pass
         self.close_connection = True
 
     def _words(self):
