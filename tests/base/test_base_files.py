@@ -19,12 +19,17 @@ def test_the_new_file_appears_whole(tmp_path):
     assert [one.name for one in (tmp_path / "deep").iterdir()] == ["file"]
 
 
+def write_half(target):
+    with whole_file(target) as out:
+        out.write(b"half")
+        raise ValueError("enough")
+
+
 def test_an_error_leaves_the_old_file_and_no_rest(tmp_path):
     target = tmp_path / "file"
     target.write_bytes(b"old")
-    with pytest.raises(ValueError, match="enough"), whole_file(target) as out:
-        out.write(b"half")
-        raise ValueError("enough")
+    with pytest.raises(ValueError, match="enough"):
+        write_half(target)
     assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]
 

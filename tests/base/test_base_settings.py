@@ -30,7 +30,10 @@ def test_the_latest_model_comes_first_and_once():
     assert [one.path for one in many.recent_models] == ["c", "j", "i", "h", "g", "f", "e", "d"]
 
 
-@pytest.mark.parametrize("content", ["theme = ", 'theme = "pink"', "recent_models = 3", "[theme]", "\xff\xfe", 'recent_models = [{path="a"}]'])
+@pytest.mark.parametrize(
+    "content",
+    ["theme = ", 'theme = "pink"', "recent_models = 3", "[theme]", "\xff\xfe", 'recent_models = [{path="a"}]'],
+)
 def test_damaged_settings_are_set_aside_and_the_defaults_hold(path, content):
     path.write_bytes(content.encode("latin-1"))
     file = SettingsFile(path)

@@ -101,7 +101,7 @@ def _saved(arguments: argparse.Namespace, where: Home, engine: Engine, prompt: s
         if arguments.system:
             store.add(conversation.id, Role.SYSTEM, arguments.system)
         work = turn.ask(store, engine.client, conversation.id, prompt, engine.ready.model_name, _sampling(arguments))
-        return _answer_of(drained(work, lambda news: isinstance(news, turn.Said) and _show(arguments, news.text)))
+        return _answer_of(drained(work, lambda news: _tell(arguments, news)))
     finally:
         store.close()
 
@@ -135,6 +135,11 @@ def _prompt(word: str) -> str:
     if not text.strip():
         raise BadInput("The question is empty.", 'Write it after -p, for example -p "What is VRAM?".')
     return text
+
+
+def _tell(arguments: argparse.Namespace, news: turn.News | None) -> None:
+    if isinstance(news, turn.Said):
+        _show(arguments, news.text)
 
 
 def _show(arguments: argparse.Namespace, text: str) -> None:
