@@ -1,18 +1,21 @@
 """The second turn of a 2,000-token conversation: time to its first token against decoding only its new tokens.
 
-    python tests/benchmarks/bench_second_turn.py [--model FILE] [--rounds 5]
+    python tests/benchmarks/bench_second_turn.py [--rounds 5]
 
-The peer is the same engine with an empty cache, asked a prompt as long as the second turn's new tokens.
+The peer is llama-bench reading as many tokens behind as many cached ones (-p NEW -d CACHED).
 """
 
 import argparse
+import os
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
-from models import GUIDE
+import psutil
+from models import llama_1b_q4_k_m
 
+import peers
 from carryon.cli.loading import drained
 from carryon.engine.client import EngineClient, Finished, Sampling, TextDelta, Timings, Turn
 from carryon.engine.process import start
@@ -34,44 +37,51 @@ def first_token_ms(client: EngineClient, turns: tuple[Turn, ...]) -> tuple[float
     raise AssertionError("the stream had no words or no timings")
 
 
-def long_talk(client: EngineClient, n_tokens: int, mark: str) -> str:
+def long_message(client: EngineClient, n_tokens: int, mark: str) -> str:
     """A first message of about so many tokens, different for every round."""
     per_word = len(client.tokenize(_WORDS))
     return mark + _WORDS * (n_tokens // per_word)
 
 
+def second_turn(client: EngineClient, index: int) -> tuple[float, Timings]:
+    """Milliseconds to the second turn's first words, and what the engine decoded for it."""
+    opening = Turn("user", long_message(client, 1950, f"Round {index}. "))
+    _, _, said = first_token_ms(client, (opening,))
+    question = Turn("user", f"And on round {index}, what should I do about it on a card with 8 GB?")
+    first_ms, timings, _ = first_token_ms(client, (opening, Turn("assistant", said), question))
+    return first_ms, timings
+
+
 def main() -> None:
     """Measures and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, default=GUIDE)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
+    tools = peers.folder()
+    model = llama_1b_q4_k_m(tools / "llama-quantize")
+    n_threads = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+    print(f"{os.cpu_count()} cores, {n_threads} threads, load {os.getloadavg()[0]:.1f}")
+    print(
+        f"{'round':<6} {'new':>5} {'cached':>7} {'first token ms':>15} {'only the new ms':>16} {'ratio':>6}  target <= 1.1"
+    )
     with tempfile.TemporaryDirectory() as logs:
-        engine = drained(start(LoadRequest(str(arguments.model), n_ctx=4096), Path(logs)))
+        engine = drained(start(LoadRequest(str(model), n_ctx=4096, n_threads=n_threads), Path(logs)))
         try:
-            _report([_round(engine.client, index) for index in range(arguments.rounds)])
+            ratios = [_round(engine.client, index, tools, model, n_threads) for index in range(arguments.rounds)]
         finally:
             engine.end()
+    print(f"median ratio {statistics.median(ratios):.2f}")
 
 
-def _round(client: EngineClient, index: int) -> tuple[float, float, Timings]:
-    """First token of the second turn, first token of as many tokens on an empty cache, and what was decoded."""
-    opening = Turn("user", long_talk(client, 1950, f"Round {index}. "))
-    _, _, said = first_token_ms(client, (opening,))
-    question = Turn("user", f"And on round {index}, what should I do about it on a card with 8 GB?")
-    second, timings, _ = first_token_ms(client, (opening, Turn("assistant", said), question))
-    fresh, alone, _ = first_token_ms(client, (Turn("user", f"{index} " + _WORDS * 2 + question.content),))
-    # The peer's prompt has another length: scale its time to the second turn's new tokens.
-    return second, fresh * timings.prompt_n / alone.prompt_n if alone.prompt_n else fresh, timings
-
-
-def _report(measured: list[tuple[float, float, Timings]]) -> None:
-    second, fresh = (statistics.median(one[side] for one in measured) for side in (0, 1))
-    decoded, cached = measured[-1][2].prompt_n, measured[-1][2].cached_n
-    print(f"second turn: {decoded} tokens decoded, {cached} from the cache")
+def _round(client: EngineClient, index: int, tools: Path, model: Path, n_threads: int) -> float:
+    first_ms, timings = second_turn(client, index)
+    depth = timings.cached_n
+    peer = peers.llama_bench(tools, model, n_threads, n_prompt=timings.prompt_n, n_answer=0, depth=depth)
+    alone_ms = timings.prompt_n / peer["prompt"] * 1000
     print(
-        f"first token {second:.1f} ms; decoding only the new tokens {fresh:.1f} ms; ratio {second / fresh:.2f} (target <= 1.1)"
+        f"{index:<6} {timings.prompt_n:>5} {depth:>7} {first_ms:>15.1f} {alone_ms:>16.1f} {first_ms / alone_ms:>6.2f}"
     )
+    return first_ms / alone_ms
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def folder() -> Path:
 def llama_bench(
     tools: Path, model: Path, n_threads: int, *, n_prompt: int, n_answer: int, depth: int = 0
 ) -> dict[str, float]:
-    """Tokens per second of reading ("prompt") and writing ("answer") behind `depth` tokens; a count of 0 leaves one out."""
+    """Tokens per second of reading ("prompt") and writing ("answer") behind `depth` tokens; 0 tokens: left out."""
     words = ["-m", model, "-t", n_threads, "-p", n_prompt, "-n", n_answer, "-d", depth, "-r", 1, "-ngl", 0, "-fa", 1]
     command = [str(tools / "llama-bench"), *map(str, words), "-o", "json"]
     tests = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
