@@ -27,7 +27,7 @@ class NotUnderstood(ValueError):
 
 def encode_machine(machine: Machine) -> str:
     """Indented JSON with the field names of the values; unknown is null."""
-    return json.dumps(asdict(machine), indent=2, ensure_ascii=False)
+    return json.dumps(asdict(machine), indent=2)
 
 
 def decode_machine(text: str) -> Machine:

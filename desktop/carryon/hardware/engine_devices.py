@@ -12,7 +12,7 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO
 
 from carryon.hardware.codec import NotUnderstood, decode_engine_devices
 from carryon.hardware.machine import EngineDevices
@@ -73,15 +73,20 @@ def _child(command: Sequence[str], errors: IO[bytes]) -> Iterator["subprocess.Po
 
 def _first_line(child: "subprocess.Popen[bytes]", timeout_s: float) -> Generator[None, None, bytes | None]:
     """The first line the child prints, empty when it prints none; None when the time is over."""
-    stdout: Any = child.stdout
     lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=lambda: lines.put(stdout.readline(_LONGEST_LINE_BYTES)), daemon=True).start()
+    threading.Thread(target=_read_line, args=(child.stdout, lines), daemon=True).start()
     end_s = time.monotonic() + timeout_s
     while time.monotonic() < end_s:
         with suppress(queue.Empty):
             return lines.get(timeout=_HEARTBEAT_S)
         yield None
     return None
+
+
+def _read_line(stdout: IO[bytes], lines: "queue.SimpleQueue[bytes]") -> None:
+    """Closes the pipe itself: a stranger who holds its other end may keep this thread waiting, but nobody else."""
+    with stdout:
+        lines.put(stdout.readline(_LONGEST_LINE_BYTES))
 
 
 def _answer(line: bytes | None, child: "subprocess.Popen[bytes]") -> EngineAnswer:
@@ -121,8 +126,6 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
             os.killpg(child.pid, signal.SIGKILL)
     with suppress(subprocess.TimeoutExpired):
         child.wait(timeout=5)
-    if child.stdout:
-        child.stdout.close()
 
 
 def _last_words(errors: IO[bytes]) -> str:
