@@ -150,7 +150,9 @@ class EngineClient:
             yield connection
         except TimeoutError as error:
             raise EngineSilent("The engine does not answer.", "Stop it and load the model again.") from error
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            raise EngineCrashed("The server said something that is not understood.", "Load the model again.") from error
+        except (OSError, http.client.HTTPException) as error:
             raise EngineCrashed("The connection to the engine broke.", "Load the model again.") from error
         finally:
             connection.close()

@@ -1,0 +1,75 @@
+"""What crosses the pipe comes back as it went in."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carryon.base.errors import EngineError
+from carryon.engine.protocol import (
+    DeviceKind,
+    DeviceMemory,
+    KvType,
+    Loading,
+    LoadRequest,
+    Ready,
+    Reason,
+    Refused,
+    decode_event,
+    decode_request,
+    encode_event,
+    encode_request,
+)
+from carryon.engine.reasons import crash, refusal
+
+READY = Ready(
+    port=8080,
+    token="t",
+    model_name="m",
+    architecture="llama",
+    n_layers=22,
+    n_gpu_layers=23,
+    n_ctx=4096,
+    n_ctx_train=8192,
+    has_chat_template=True,
+    memory=(DeviceMemory("RPC0", "far away", DeviceKind.RPC, 1, 2, 3, 4),),
+    load_ms=12.5,
+    notices=("said",),
+)
+
+
+@pytest.mark.parametrize("event", [Loading(0.5), READY, Refused(Reason.TRUNCATED, "why", {"expected_bytes": 3})])
+def test_events(event):
+    line = encode_event(event)
+    assert line.count(b"\n") == 1
+    assert decode_event(line) == event
+
+
+def test_requests():
+    request = LoadRequest("/a b/ü.gguf", 8192, 5, 2, KvType.Q8_0, False, ("a:1", "b:2"), "::1", 99, "key", "name")
+    assert decode_request(encode_request(request)) == request
+
+
+@given(st.binary(max_size=80))
+def test_noise_is_no_event(noise):
+    with pytest.raises(EngineError):
+        decode_event(noise)
+
+
+def test_the_sum_of_a_device():
+    assert READY.memory[0].total_bytes == 10
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_every_reason_has_a_sentence_and_a_next_step(reason):
+    words = refusal(Refused(reason, "detail"), LoadRequest("/models/name.gguf"))
+    assert words.message.endswith(".")
+    assert words.hint.endswith(".")
+    assert "None" not in words.message
+
+
+@pytest.mark.parametrize("exit_code", [1, -4, -6, -9, -11, 137, 3221225477, None])
+def test_every_death_has_a_sentence_and_a_next_step(exit_code):
+    for was_loading in (True, False):
+        words = crash(exit_code, (), was_loading=was_loading)
+        assert words.hint
+        assert str(exit_code) not in words.message
