@@ -1,6 +1,6 @@
 """The one place where the app's objects are made and handed to each other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 from carryon.app.host import ModelHost
@@ -10,7 +10,9 @@ from carryon.base.settings import SettingsFile
 from carryon.chat.store import Store
 from carryon.engine.process import WORKER
 from carryon.hardware.machine import Machine
-from carryon.hardware.probe import probe
+from carryon.hardware.probe import probing
+
+ANSWERS_STOP_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -22,10 +24,11 @@ class Services:
     store: Store
     runner: Runner
     host: ModelHost
-    probe: Callable[..., Machine]
+    probing: Callable[[], Generator[None, None, Machine]]
 
     def end(self) -> None:
         """Stops every job and engine, then closes the store. Nothing is left running."""
+        self.runner.end(ANSWERS_STOP_S)  # first the jobs: an answer whose engine is taken away would count as failed
         self.host.unload()
         self.runner.end()
         self.store.close()
@@ -36,4 +39,4 @@ def build(home: Home, post: Post, engine_command: Sequence[str] = WORKER) -> Ser
     settings = SettingsFile(home.settings)
     runner = Runner(post)
     host = ModelHost(home, settings, runner, engine_command)
-    return Services(home, settings, Store(home.chats), runner, host, probe)
+    return Services(home, settings, Store(home.chats), runner, host, probing)

@@ -42,6 +42,7 @@ class Settings:
     n_threads: int | None = None
     text_size_percent: int = 100
     was_welcomed: bool = False
+    window_geometry: str = ""  # as the window's toolkit writes it, base64
     recent_models: tuple[RecentModel, ...] = ()
 
     def with_recent(self, model: RecentModel) -> "Settings":
@@ -111,5 +112,6 @@ def _from_toml(fields: dict[str, Any]) -> Settings:
         n_threads=None if n_threads is None else max(1, int(n_threads)),
         text_size_percent=min(200, max(80, int(fields.get("text_size_percent", default.text_size_percent)))),
         was_welcomed=bool(fields.get("was_welcomed", default.was_welcomed)),
+        window_geometry=str(fields.get("window_geometry", default.window_geometry)),
         recent_models=recent[:RECENT_MODELS_KEPT],
     )
