@@ -6,6 +6,7 @@ A safetensors file is 8 bytes of header length, a JSON header, then the tensors'
 
 import json
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -18,13 +19,14 @@ from numpy.typing import NDArray
 from carryon.base.errors import BadFile, Unsupported
 from carryon.base.files import disk_errors
 from carryon.base.units import bytes_text
+from carryon.convert.advice import DOWNLOAD_AGAIN, LOOK_FOR_GGUF
 from carryon.convert.config import Config, read_json
 
+SHARD_NAME = re.compile(r"[^/\\:\0]+\.safetensors")  # no way out of the folder
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 MAX_HEADER_BYTES = 100_000_000  # the format's own limit
 MAX_HEADER_ITEMS = 2_000_000  # commas and brackets: about 200,000 tensors, and a bound on what json.loads allocates
 MAX_DIMENSIONS = 8
-AGAIN = "Download that file again."
 
 
 class Number(Enum):
@@ -121,7 +123,7 @@ def read_header(file: Path) -> list[SourceTensor]:
         size_bytes = file.stat().st_size
         length = int.from_bytes(source.read(8), "little")
         if size_bytes < 8 or length > min(size_bytes - 8, MAX_HEADER_BYTES):
-            raise BadFile(f"{file.name} is not a whole safetensors file: its header is cut off.", AGAIN)
+            raise BadFile(f"{file.name} is not a whole safetensors file: its header is cut off.", DOWNLOAD_AGAIN)
         header = _parse(file, source.read(length))
     tensors = sorted(
         (_tensor(file, name, entry, 8 + length) for name, entry in header.items() if name != "__metadata__"),
@@ -159,14 +161,14 @@ def _gather(folder: Path) -> dict[str, SourceTensor]:
 def _indexed(folder: Path) -> dict[str, SourceTensor]:
     places = read_json(folder / INDEX).get("weight_map")
     if not isinstance(places, dict) or not places:
-        raise BadFile(f"{INDEX} has no list of weights.", AGAIN)
-    for name in set(map(str, places.values())):
-        if Path(name).name != name or "\\" in name or not name.endswith(".safetensors"):
-            raise BadFile(f"{INDEX} points to {name!r}, which is not a file of this folder.", AGAIN)
+        raise BadFile(f"{INDEX} has no list of weights.", DOWNLOAD_AGAIN)
+    for name in places.values():
+        if not isinstance(name, str) or not SHARD_NAME.fullmatch(name):
+            raise BadFile(f"{INDEX} points to {str(name)[:80]!r}, which is no file of this folder.", DOWNLOAD_AGAIN)
     tensors = _united([folder / name for name in sorted(set(places.values()))])
     for name, place in places.items():
         if name not in tensors or tensors[name].file.name != place:
-            raise BadFile(f"{place} does not hold the tensor {name} that {INDEX} promises.", AGAIN)
+            raise BadFile(f"{place} does not hold the tensor {name} that {INDEX} promises.", DOWNLOAD_AGAIN)
     return tensors
 
 
@@ -177,20 +179,22 @@ def _united(files: Iterable[Path]) -> dict[str, SourceTensor]:
             raise BadFile(f"{file.name} is missing.", "Download the missing file into the model's folder.")
         for tensor in read_header(file):
             if tensor.name in tensors:
-                raise BadFile(f"{file.name} and {tensors[tensor.name].file.name} both hold {tensor.name}.", AGAIN)
+                raise BadFile(
+                    f"{file.name} and {tensors[tensor.name].file.name} both hold {tensor.name}.", DOWNLOAD_AGAIN
+                )
             tensors[tensor.name] = tensor
     return tensors
 
 
 def _parse(file: Path, text: bytes) -> dict[str, Any]:
     if text.count(b",") + text.count(b"[") + text.count(b"{") > MAX_HEADER_ITEMS:
-        raise BadFile(f"The header of {file.name} is larger than any model's.", AGAIN)
+        raise BadFile(f"The header of {file.name} is larger than any model's.", DOWNLOAD_AGAIN)
     try:
         header = json.loads(text.decode("utf-8"), object_pairs_hook=_without_doubles)
     except (ValueError, RecursionError) as error:
-        raise BadFile(f"The header of {file.name} is damaged.", AGAIN) from error
+        raise BadFile(f"The header of {file.name} is damaged.", DOWNLOAD_AGAIN) from error
     if not isinstance(header, dict):
-        raise BadFile(f"The header of {file.name} is damaged.", AGAIN)
+        raise BadFile(f"The header of {file.name} is damaged.", DOWNLOAD_AGAIN)
     return header
 
 
@@ -206,14 +210,14 @@ def _tensor(file: Path, name: str, entry: Any, data_start: int) -> SourceTensor:
         case {"dtype": str() as number, "shape": list() as shape, "data_offsets": [int() as begin, int() as end]}:
             pass
         case _:
-            raise BadFile(f"The header of {file.name} does not describe {name!r} properly.", AGAIN)
+            raise BadFile(f"The header of {file.name} does not describe {name!r} properly.", DOWNLOAD_AGAIN)
     if number not in NUMBERS:
-        raise Unsupported(f"{file.name} stores {name!r} as {number}, a kind of number Carryon does not know.")
+        raise Unsupported(f"{file.name} stores {name!r} as {number}, which Carryon does not know.", LOOK_FOR_GGUF)
     if len(shape) > MAX_DIMENSIONS or not all(type(length) is int and 0 <= length < 2**48 for length in shape):
-        raise BadFile(f"The header of {file.name} gives {name!r} an impossible shape.", AGAIN)
+        raise BadFile(f"The header of {file.name} gives {name!r} an impossible shape.", DOWNLOAD_AGAIN)
     tensor = SourceTensor(name, NUMBERS[number], tuple(shape), file, data_start + begin)
     if not 0 <= begin <= end or end - begin != tensor.size_bytes:
-        raise BadFile(f"The header of {file.name} gives {name!r} a size that does not match its shape.", AGAIN)
+        raise BadFile(f"The header of {file.name} gives {name!r} a size that does not match its shape.", DOWNLOAD_AGAIN)
     return tensor
 
 
@@ -222,9 +226,13 @@ def _check_layout(file: Path, tensors: list[SourceTensor], data_start: int, size
     position = data_start
     for tensor in tensors:
         if tensor.offset_bytes != position:
-            raise BadFile(f"The header of {file.name} puts {tensor.name!r} in the wrong place.", AGAIN)
+            raise BadFile(f"The header of {file.name} puts {tensor.name!r} in the wrong place.", DOWNLOAD_AGAIN)
         position += tensor.size_bytes
     if position > size_bytes:
-        raise BadFile(f"{file.name} is cut off: {bytes_text(position - size_bytes)} are missing at its end.", AGAIN)
+        raise BadFile(
+            f"{file.name} is cut off: {bytes_text(position - size_bytes)} are missing at its end.", DOWNLOAD_AGAIN
+        )
     if position < size_bytes:
-        raise BadFile(f"{file.name} has {bytes_text(size_bytes - position)} more than its header describes.", AGAIN)
+        raise BadFile(
+            f"{file.name} has {bytes_text(size_bytes - position)} more than its header describes.", DOWNLOAD_AGAIN
+        )

@@ -1,7 +1,6 @@
 """The JSON files of a model folder, read with types: a wrong or missing value is a sentence, never a KeyError."""
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,22 +8,24 @@ from typing import Any
 
 from carryon.base.errors import BadFile
 from carryon.base.files import disk_errors
+from carryon.convert.advice import DOWNLOAD_AGAIN
 
-MAX_JSON_BYTES = 256_000_000  # the largest tokenizer.json in use are about 35 MB
+MAX_JSON_BYTES = 64_000_000  # the largest tokenizer.json in use are about 35 MB
+FLOAT32_MAX = 3.4e38
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file. Raises BadFile naming the file."""
     with disk_errors(path):
         if path.stat().st_size > MAX_JSON_BYTES:
-            raise BadFile(f"{path.name} is far too large.", "Download that file again.")
+            raise BadFile(f"{path.name} is far too large.", DOWNLOAD_AGAIN)
         content = path.read_bytes()
     try:
         value = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise BadFile(f"{path.name} is damaged.", "Download that file again.") from error
+        raise BadFile(f"{path.name} is damaged.", DOWNLOAD_AGAIN) from error
     if not isinstance(value, dict):
-        raise BadFile(f"{path.name} is damaged.", "Download that file again.")
+        raise BadFile(f"{path.name} is damaged.", DOWNLOAD_AGAIN)
     return value
 
 
@@ -52,8 +53,9 @@ class Config:
         return int(value)
 
     def number(self, key: str, default: float | None = None) -> float:
+        """A number that fits GGUF's 32-bit floats."""
         value = self._value(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < FLOAT32_MAX:
             self._refuse(key, value)
         return float(value)
 
@@ -81,8 +83,8 @@ class Config:
         if value is not None:
             return value
         if default is None:
-            raise BadFile(f"{self.file_name} does not say {self.path}{key}.", "Download that file again.")
+            raise BadFile(f"{self.file_name} does not say {self.path}{key}.", DOWNLOAD_AGAIN)
         return default
 
     def _refuse(self, key: str, value: Any) -> None:
-        raise BadFile(f"{self.file_name} says {self.path}{key} = {str(value)[:40]!r}, which cannot be.")
+        raise BadFile(f"{self.file_name} says {self.path}{key} = {str(value)[:40]!r}, which cannot be.", DOWNLOAD_AGAIN)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carryon.base.errors import Unsupported
+from carryon.convert.advice import TAKE_ORIGINAL
 from carryon.convert.checkpoint import Number
 from carryon.convert.forms import GgmlType
 
@@ -44,7 +45,7 @@ def to_floats(rows: Bytes, number: Number) -> Floats:
     if number not in FLOAT_VIEWS:
         raise Unsupported(
             f"The model's weights are stored as {number.name}: it is a compressed copy.",
-            "Convert the original model that it was made from.",
+            TAKE_ORIGINAL,
         )
     return np.ascontiguousarray(rows).view(FLOAT_VIEWS[number]).astype(np.float32)
 

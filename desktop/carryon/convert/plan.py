@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carryon.base.errors import BadFile, Unsupported
-from carryon.convert.checkpoint import AGAIN, SourceTensor
+from carryon.convert.advice import DOWNLOAD_AGAIN
+from carryon.convert.checkpoint import SourceTensor
 from carryon.convert.write import Setting
 
 # Buffers that older checkpoints saved beside the weights; every engine computes them itself.
@@ -97,7 +98,8 @@ def _taken(rule: Rule, layer: int, source: SourceTensor, sizes: Mapping[str, int
     shape = tuple(sizes[size] for size in rule.shape)
     if source.shape != shape:
         raise BadFile(
-            f"{source.name} has the shape {_text(source.shape)} where config.json makes it {_text(shape)}.", AGAIN
+            f"{source.name} has the shape {_text(source.shape)} where config.json makes it {_text(shape)}.",
+            DOWNLOAD_AGAIN,
         )
     order = paired_rows(shape[0], sizes[rule.heads]) if rule.heads else None
     return Stored(rule.target.format(layer), source, order)

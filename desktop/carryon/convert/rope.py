@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from carryon.base.errors import Unsupported
+from carryon.base.errors import BadFile, Unsupported
+from carryon.convert.advice import DOWNLOAD_AGAIN, LOOK_FOR_GGUF
 from carryon.convert.config import Config
 from carryon.convert.plan import Made
 from carryon.convert.write import Setting
@@ -27,12 +28,14 @@ class Rope:
 def read_rope(config: Config, head_size: int, default_base: float) -> Rope:
     """The rotary embedding of a config, old style (rope_theta, rope_scaling) or new (rope_parameters)."""
     scaling = config.section("rope_parameters" if config.has("rope_parameters") else "rope_scaling")
-    base = scaling.number("rope_theta", config.number("rope_theta", default_base))
+    base = _positive(scaling, "rope_theta", config.number("rope_theta", default_base))
     if scaling.number("partial_rotary_factor", config.number("partial_rotary_factor", 1.0)) != 1.0:
-        raise Unsupported("This model rotates only a part of each head, which llama.cpp's Llama cannot.")
+        raise Unsupported("This model rotates only a part of each head, which llama.cpp's Llama cannot.", LOOK_FOR_GGUF)
     kind = scaling.text("rope_type", scaling.text("type", "default"))
     if kind not in KINDS:
-        raise Unsupported(f"This model stretches its context by the method {kind!r}, which llama.cpp cannot.")
+        raise Unsupported(
+            f"This model stretches its context by the method {kind!r}, which Carryon cannot convert.", LOOK_FOR_GGUF
+        )
     rope = KINDS[kind](scaling, config, base, head_size)
     settings = {"rope.freq_base": base, "rope.dimension_count": head_size, **rope.settings}
     return Rope(settings, rope.tensors, rope.warnings)
@@ -40,11 +43,10 @@ def read_rope(config: Config, head_size: int, default_base: float) -> Rope:
 
 def llama3_factors(base: float, head_size: int, scaling: Config) -> Made:
     """By how much each pair of dimensions is slowed: 1 for short waves, `factor` for long ones, smooth between."""
-    factor = scaling.number("factor")
-    low, high = scaling.number("low_freq_factor"), scaling.number("high_freq_factor")
-    original = scaling.number("original_max_position_embeddings")
-    if not (factor > 0 and 0 < low < high and original > 0):
-        raise Unsupported("config.json gives factors for the stretched context that make no sense.")
+    factor, original = _positive(scaling, "factor"), _positive(scaling, "original_max_position_embeddings")
+    low, high = _positive(scaling, "low_freq_factor"), _positive(scaling, "high_freq_factor")
+    if low >= high:
+        raise BadFile("config.json gives factors for the stretched context that make no sense.", DOWNLOAD_AGAIN)
     frequencies = base ** -(np.arange(0, head_size, 2, dtype=np.float64) / head_size)
     turns = original * frequencies / (2 * math.pi)
     smooth = np.clip((turns - low) / (high - low), 0, 1)
@@ -56,7 +58,7 @@ def _plain(scaling: Config, config: Config, base: float, head_size: int) -> Rope
 
 
 def _linear(scaling: Config, config: Config, base: float, head_size: int) -> Rope:
-    return Rope({"rope.scaling.type": "linear", "rope.scaling.factor": scaling.number("factor")})
+    return Rope({"rope.scaling.type": "linear", "rope.scaling.factor": _positive(scaling, "factor")})
 
 
 def _dynamic(scaling: Config, config: Config, base: float, head_size: int) -> Rope:
@@ -70,10 +72,14 @@ def _llama3(scaling: Config, config: Config, base: float, head_size: int) -> Rop
 
 def _yarn(scaling: Config, config: Config, base: float, head_size: int) -> Rope:
     if not scaling.flag("truncate", True):
-        raise Unsupported("This model stretches its context by YaRN without rounding, which llama.cpp cannot.")
+        raise Unsupported(
+            "This model stretches its context by YaRN without rounding, which llama.cpp cannot.", LOOK_FOR_GGUF
+        )
     if scaling.has("mscale") or scaling.has("mscale_all_dim"):
-        raise Unsupported("This model stretches its context by YaRN with mscale, which llama.cpp's Llama cannot.")
-    factor = scaling.number("factor")
+        raise Unsupported(
+            "This model stretches its context by YaRN with mscale, which llama.cpp's Llama cannot.", LOOK_FOR_GGUF
+        )
+    factor = _positive(scaling, "factor")
     settings: dict[str, Setting] = {
         "rope.scaling.type": "yarn",
         "rope.scaling.factor": factor,
@@ -88,6 +94,13 @@ def _yarn(scaling: Config, config: Config, base: float, head_size: int) -> Rope:
         # llama.cpp multiplies by 0.1 ln(factor) + 1 of its own accord (ggml rope_yarn)
         settings["rope.scaling.attn_factor"] = scaling.number("attention_factor") / (0.1 * math.log(factor) + 1)
     return Rope(settings)
+
+
+def _positive(scaling: Config, key: str, default: float | None = None) -> float:
+    value = scaling.number(key, default)
+    if value <= 0:
+        raise BadFile(f"config.json says {scaling.path}{key} = {value}, which cannot be.", DOWNLOAD_AGAIN)
+    return value
 
 
 KINDS: Mapping[str, Callable[[Config, Config, float, int], Rope]] = {

@@ -1,12 +1,14 @@
 """A model folder in, one GGUF file out, in constant memory: each tensor streams through in blocks of rows."""
 
 import math
+import os
 import shutil
 import time
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -24,6 +26,7 @@ from carryon.convert.write import Setting, TensorInfo, header_bytes, padding
 
 BLOCK_VALUES = 1 << 20  # about 10 ms of work and a few megabytes for a block
 NEWS_EVERY_S = 0.05
+SYNC_EVERY_BYTES = 16_000_000
 QUANTIZATION_VERSION = 2  # GGML_QNT_VERSION
 
 
@@ -52,34 +55,39 @@ class Recipe:
         return len(self.header) + sum(size + padding(size) for size in sizes)
 
 
-def convert(source_folder: Path, target: Path, out_type: OutType) -> Generator[Progress | None, None, Converted]:
-    """Work that writes `source_folder` as a GGUF file; progress is in bytes written.
+def convert(
+    source_folder: Path, target: Path, out_type: OutType, name: str = ""
+) -> Generator[Progress | None, None, Converted]:
+    """Work that writes `source_folder` as a GGUF file called `name` inside; progress is in bytes written.
 
     Raises BadFile, Unsupported or NoRoom before it writes. The target appears whole or not at all.
     """
-    recipe = prepare(open_checkpoint(source_folder), out_type)
+    checkpoint = open_checkpoint(source_folder)
+    yield None
+    recipe = prepare(checkpoint, out_type, name)
     yield Progress(0, recipe.size_bytes)
     _check_room(target, recipe.size_bytes)
     broken: Counter[str] = Counter()
     with whole_file(target) as out:
         out.write(recipe.header)
-        done, told_s = len(recipe.header), time.monotonic()
+        done, told_s, unsynced_bytes = len(recipe.header), time.monotonic(), 0
         for info, piece in _pieces(recipe, broken):
             out.write(piece)
             done += len(piece)
+            unsynced_bytes = _synced(out, unsynced_bytes + len(piece))
             is_due = time.monotonic() - told_s >= NEWS_EVERY_S
             told_s = time.monotonic() if is_due else told_s
             yield Progress(done, recipe.size_bytes, info.name) if is_due else None
     return Converted(target, done, len(recipe.tensors), out_type, (*recipe.warnings, *_broken_warning(broken)))
 
 
-def prepare(checkpoint: Checkpoint, out_type: OutType) -> Recipe:
+def prepare(checkpoint: Checkpoint, out_type: OutType, name: str = "") -> Recipe:
     """Everything that can be known without reading weights. Raises BadFile or Unsupported."""
     plan = plan_of(checkpoint)
     vocabulary = read_vocabulary(checkpoint.folder, checkpoint.config, plan.n_vocab)
     tensors = [(TensorInfo(one.name, one.shape, form_of(one.name, one.shape, out_type)), one) for one in plan.tensors]
     infos = [info for info, _ in tensors]
-    settings = {**_general(checkpoint, plan, out_type), **plan.settings, **vocabulary.settings()}
+    settings = {**_general(name or checkpoint.name, plan, out_type), **plan.settings, **vocabulary.settings()}
     warnings = (*plan.warnings, *vocabulary.warnings, *_odd_widths(infos, out_type))
     return Recipe(header_bytes(settings, infos), tensors, warnings)
 
@@ -100,11 +108,11 @@ def size_label(n_values: int) -> str:
     return f"{n_values / 1e3:.0f}K"
 
 
-def _general(checkpoint: Checkpoint, plan: FamilyPlan, out_type: OutType) -> dict[str, Setting]:
+def _general(name: str, plan: FamilyPlan, out_type: OutType) -> dict[str, Setting]:
     return {
         "general.architecture": plan.architecture,
         "general.type": "model",
-        "general.name": checkpoint.name,
+        "general.name": name,
         "general.size_label": size_label(sum(math.prod(tensor.shape) for tensor in plan.tensors)),
         "general.file_type": out_type.file_type,
         "general.quantization_version": QUANTIZATION_VERSION,
@@ -119,6 +127,15 @@ def _check_room(target: Path, size_bytes: int) -> None:
             f"The file needs {bytes_text(size_bytes)}, but {folder} has only {bytes_text(free_bytes)} free.",
             "Free some space, choose a smaller type, or choose another folder.",
         )
+
+
+def _synced(out: BinaryIO, unsynced_bytes: int) -> int:
+    """Syncs as it goes: one sync of a whole model at the end could take minutes in which nobody could cancel."""
+    if unsynced_bytes < SYNC_EVERY_BYTES:
+        return unsynced_bytes
+    out.flush()
+    os.fsync(out.fileno())
+    return 0
 
 
 def _pieces(recipe: Recipe, broken: Counter[str]) -> Iterator[tuple[TensorInfo, memoryview]]:

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from carryon.base.errors import Unsupported
-from carryon.convert.vocabulary import Kind, Token
+from carryon.convert.advice import LOOK_FOR_GGUF
+from carryon.convert.vocabulary import Kind, Token, Words
 
 SPACE = "\u2581"  # SentencePiece's mark for a space
 NEVER = -1e9  # the score of a token that no merge makes
@@ -18,37 +19,38 @@ def is_sentencepiece(tokenizer: dict[str, Any]) -> bool:
     return bool(tokenizer["model"].get("byte_fallback"))
 
 
-def scored(
-    tokens: Sequence[Token], merges: Sequence[tuple[str, str]], tokenizer: dict[str, Any]
-) -> tuple[list[Token], tuple[str, ...]]:
-    """The tokens with scores that make llama.cpp merge in the same order, and what cannot be told so.
+def sentencepiece_words(tokenizer: dict[str, Any], tokens: Sequence[Token], merges: Sequence[tuple[str, str]]) -> Words:
+    """The tokens with scores that make llama.cpp merge in the same order.
 
     llama.cpp merges the neighbours whose joined text has the highest score; the first merge that makes a text
-    therefore gives its score.
+    therefore gives its score. Raises Unsupported where that is not enough.
     """
     order: dict[str, int] = {}
     for index, (left, right) in enumerate(merges):
         order.setdefault(left + right, index)
-    unknown = tokenizer["model"].get("unk_token")
-    made = [_with_score(token, order, unknown) for token in tokens]
-    return made, tuple(_odd_splits(tokens, merges))
+    unknown, texts = tokenizer["model"].get("unk_token"), {token.text for token in tokens}
+    scored = [_with_score(token, order, unknown, texts) for token in tokens]
+    warnings = tuple(_odd_splits(tokens, merges))
+    return Words("llama", "default", scored, (), _adds_space(tokenizer), warnings)
 
 
-def adds_space(tokenizer: dict[str, Any]) -> bool:
+def _adds_space(tokenizer: dict[str, Any]) -> bool:
     """Whether a space is put before a text. Raises Unsupported for normalizers that do something else."""
-    is_prefixed = False
+    is_added = False
     steps = _steps(tokenizer.get("normalizer"), "normalizers") + _steps(tokenizer.get("pre_tokenizer"), "pretokenizers")
     for step in steps:
         match step:
             case {"type": "Prepend", "prepend": str() as text} if text == SPACE:
-                is_prefixed = True
+                is_added = True
             case {"type": "Replace", "pattern": {"String": " "}, "content": str() as text} if text == SPACE:
                 pass
             case {"type": "Metaspace", "replacement": str() as text} if text == SPACE and not step.get("split", False):
-                is_prefixed = is_prefixed or step.get("prepend_scheme", "always") != "never"
+                is_added = is_added or step.get("prepend_scheme", "always") != "never"
             case _:
-                raise Unsupported("This model's tokenizer prepares text in a way that Carryon does not know yet.")
-    return is_prefixed
+                raise Unsupported(
+                    "This model's tokenizer prepares text in a way that Carryon does not know yet.", LOOK_FOR_GGUF
+                )
+    return is_added
 
 
 def _steps(part: Any, key: str) -> list[Any]:
@@ -59,13 +61,14 @@ def _steps(part: Any, key: str) -> list[Any]:
     return [part]
 
 
-def _with_score(token: Token, order: Mapping[str, int], unknown: Any) -> Token:
+def _with_score(token: Token, order: Mapping[str, int], unknown: Any, texts: set[str]) -> Token:
     if token.text == unknown:
         return replace(token, kind=Kind.UNKNOWN, score=0.0)
     if token.kind is Kind.NORMAL and BYTE.fullmatch(token.text):
         return replace(token, kind=Kind.BYTE, score=0.0)
     if token.kind is Kind.USER_DEFINED:
-        return replace(token, text=token.text.replace(SPACE, " "))
+        spaced = token.text.replace(SPACE, " ")  # llama.cpp looks for these in the text as it was typed
+        return token if spaced in texts else replace(token, text=spaced)
     return replace(token, score=-float(order.get(token.text, -NEVER)))
 
 
@@ -78,6 +81,6 @@ def _odd_splits(tokens: Sequence[Token], merges: Sequence[tuple[str, str]]) -> I
         for text in texts
     )
     if odd > len(texts) // 100:
-        raise Unsupported("This model's tokenizer merges in a way that llama.cpp's SentencePiece cannot follow.")
+        raise Unsupported("This model's tokenizer merges in a way that llama.cpp cannot follow.", LOOK_FOR_GGUF)
     if odd:
         yield f"{odd} of {len(texts):,} tokens may be split differently than in the original model."

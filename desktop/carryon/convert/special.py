@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from carryon.base.errors import Unsupported
+from carryon.convert.advice import DOWNLOAD_AGAIN, LOOK_FOR_GGUF
 from carryon.convert.config import Config, read_optional_json
-from carryon.convert.vocabulary import Ends
+from carryon.convert.vocabulary import Special
 
 # GGUF's name for a special token, and its name in tokenizer_config.json.
 NAMED = {"bos": "bos_token", "eos": "eos_token", "unknown": "unk_token", "padding": "pad_token", "mask": "mask_token"}
@@ -27,54 +28,57 @@ ENDS_BY_TEXT = (
 )
 
 
-def read_ends(post_processor: Any, settings: Mapping[str, Any], ids: Mapping[str, int]) -> Ends:
-    """What the tokenizer puts around a text. Raises Unsupported for more than one token on a side.
+def read_special(
+    folder: Path, config: Config, post_processor: Any, settings: Mapping[str, Any], ids: Mapping[str, int]
+) -> Special:
+    """Everything special about a tokenizer. `settings` is tokenizer_config.json, `ids` the tokens the model has.
+
+    bos and eos are always there: llama.cpp would else take id 11 for both. Raises Unsupported when there is no eos.
+    """
+    start, end = _around(post_processor, settings, ids)
+    named = {ours: ids[text] for ours, theirs in NAMED.items() if (text := token_text(settings.get(theirs))) in ids}
+    generation = read_optional_json(folder / "generation_config.json")
+    stops = _numbers(config.values.get("eos_token_id"), ids) + _numbers(generation.get("eos_token_id"), ids)
+    eos = _first(end, named.get("eos"), *stops)
+    if eos is None:
+        raise Unsupported("This model does not say which token ends a text, so no answer would end.", LOOK_FOR_GGUF)
+    bos = _first(start, named.get("bos"), *_numbers(config.values.get("bos_token_id"), ids))
+    further = _further_ends(stops, eos, ids)
+    numbers = {**named, "bos": eos if bos is None else bos, "eos": eos, **({"eot": further[0]} if further else {})}
+    warnings = tuple(f"Token {number} ends an answer too, but GGUF has no place to say so." for number in further[1:])
+    return Special(numbers, start is not None, end is not None, warnings)
+
+
+def _around(post_processor: Any, settings: Mapping[str, Any], ids: Mapping[str, int]) -> tuple[int | None, int | None]:
+    """The tokens put before and after a text.
 
     tokenizers applies the post-processor; where there is none, transformers makes one from the flags.
     """
     if post_processor is None:
-        return Ends(*(_flagged(settings, ids, flag, name) for flag, name in _FLAGS))
-    before: list[int] = []
-    after: list[int] = []
-    is_past = False
-    for piece in _pieces(post_processor):
-        if piece is None:
-            is_past = True
-        else:
-            (after if is_past else before).append(_known(piece, ids))
-    if len(before) > 1 or len(after) > 1:
-        raise Unsupported("This model's tokenizer puts several tokens around a text, which llama.cpp cannot.")
-    return Ends(before[0] if before else None, after[0] if after else None)
+        return _flagged(settings, ids, "bos_token"), _flagged(settings, ids, "eos_token")
+    match list(_pieces(post_processor)):
+        case [] | [None]:
+            return None, None
+        case [str() as before, None]:
+            return _known(before, ids), None
+        case [None, str() as after]:
+            return None, _known(after, ids)
+        case [str() as before, None, str() as after]:
+            return _known(before, ids), _known(after, ids)
+        case _:
+            raise Unsupported("This model's tokenizer puts more around a text than llama.cpp can.", LOOK_FOR_GGUF)
 
 
-def read_special_ids(
-    folder: Path, config: Config, settings: Mapping[str, Any], ids: Mapping[str, int], ends: Ends, n_rows: int
-) -> dict[str, int]:
-    """The ids of the special tokens by GGUF's names; bos and eos always (llama.cpp would else take id 11 for both)."""
-    named = {ours: ids[text] for ours, theirs in NAMED.items() if (text := token_text(settings.get(theirs))) in ids}
-    generation = read_optional_json(folder / "generation_config.json")
-    stops = [*_numbers(config.values.get("eos_token_id")), *_numbers(generation.get("eos_token_id"))]
-    eos = _first(ends.end, named.get("eos"), *stops)
-    if eos is None or eos >= n_rows:
-        raise Unsupported("This model does not say which token ends a text, so its answers would never end.")
-    bos = _first(ends.start, named.get("bos"), *_numbers(config.values.get("bos_token_id")), eos)
-    bos = bos if bos is not None and bos < n_rows else eos
-    special = {**named, "bos": bos, "eos": eos, **_turn_end(stops, eos, ids)}
-    return {name: number for name, number in special.items() if number < n_rows}
-
-
-def token_text(value: Any) -> str:
+def token_text(value: Any) -> str | None:
     """The text of a token in tokenizer_config.json: a string, or an object that holds it."""
     if isinstance(value, dict):
         value = value.get("content")
-    return value if isinstance(value, str) else ""
+    return value if isinstance(value, str) else None
 
 
-_FLAGS = (("add_bos_token", "bos_token"), ("add_eos_token", "eos_token"))
-
-
-def _flagged(settings: Mapping[str, Any], ids: Mapping[str, int], flag: str, name: str) -> int | None:
-    return ids.get(token_text(settings.get(name))) if settings.get(flag) is True else None
+def _flagged(settings: Mapping[str, Any], ids: Mapping[str, int], name: str) -> int | None:
+    text = token_text(settings.get(name))
+    return ids.get(text) if text is not None and settings.get(f"add_{name}") is True else None
 
 
 def _pieces(step: Any) -> Iterator[str | None]:
@@ -103,26 +107,28 @@ def _piece(entry: Any) -> str | None:
 
 def _known(text: str, ids: Mapping[str, int]) -> int:
     if text not in ids:
-        raise Unsupported(f"This model's tokenizer puts {text!r} around a text, which is not one of its tokens.")
+        raise Unsupported(
+            f"This model's tokenizer puts {text!r} around a text, which is not one of its tokens.", DOWNLOAD_AGAIN
+        )
     return ids[text]
 
 
 def _unknown() -> Unsupported:
-    return Unsupported("This model's tokenizer finishes a text in a way that Carryon does not know.")
+    return Unsupported("This model's tokenizer finishes a text in a way that Carryon does not know.", LOOK_FOR_GGUF)
 
 
-def _numbers(value: Any) -> list[int]:
-    """An id or a list of ids, as configs have it."""
+def _numbers(value: Any, ids: Mapping[str, int]) -> list[int]:
+    """An id or a list of ids, as configs have it; ids that are no token's are left out."""
     entries = value if isinstance(value, list) else [value]
-    return [entry for entry in entries if type(entry) is int and entry >= 0]
+    known = set(ids.values())
+    return [entry for entry in entries if type(entry) is int and entry in known]
 
 
 def _first(*numbers: int | None) -> int | None:
     return next((number for number in numbers if number is not None), None)
 
 
-def _turn_end(stops: list[int], eos: int, ids: Mapping[str, int]) -> dict[str, int]:
-    """A further end of an answer that llama.cpp would not find by its text."""
-    known = {ids[text] for text in ENDS_BY_TEXT if text in ids}
-    further = [number for number in stops if number != eos and number not in known]
-    return {"eot": further[0]} if further else {}
+def _further_ends(stops: list[int], eos: int, ids: Mapping[str, int]) -> list[int]:
+    """Further ends of an answer that llama.cpp would not find by their texts."""
+    found = {eos, *(ids[text] for text in ENDS_BY_TEXT if text in ids)}
+    return list(dict.fromkeys(number for number in stops if number not in found))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from carryon.base.errors import Unsupported
+from carryon.convert.advice import LOOK_FOR_GGUF
 
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 LLAMA3 = (
@@ -51,7 +52,7 @@ def splitting_name(tokenizer: dict[str, Any]) -> str:
     if name is None or not _leaves_text_alone(tokenizer.get("normalizer")):
         raise Unsupported(
             "This model's tokenizer cuts text in a way that Carryon does not know yet.",
-            "Look for a GGUF copy of this model.",
+            LOOK_FOR_GGUF,
         )
     return name
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from carryon.base.errors import BadFile
 from carryon.base.files import disk_errors
+from carryon.convert.advice import DOWNLOAD_AGAIN
 
 MAX_TEMPLATE_BYTES = 1_000_000
 
@@ -28,7 +29,7 @@ def _from_config(value: Any) -> dict[str, str]:
         case list():
             return dict(map(_named, value))
         case _:
-            raise BadFile("The chat template in tokenizer_config.json is damaged.", "Download that file again.")
+            raise BadFile("The chat template in tokenizer_config.json is damaged.", DOWNLOAD_AGAIN)
 
 
 def _named(entry: Any) -> tuple[str, str]:
@@ -36,7 +37,7 @@ def _named(entry: Any) -> tuple[str, str]:
         case {"name": str() as name, "template": str() as template}:
             return _plain(name), template
         case _:
-            raise BadFile("A chat template in tokenizer_config.json is damaged.", "Download that file again.")
+            raise BadFile("A chat template in tokenizer_config.json is damaged.", DOWNLOAD_AGAIN)
 
 
 def _plain(name: str) -> str:
@@ -47,9 +48,9 @@ def _plain(name: str) -> str:
 def _read(file: Path) -> str:
     with disk_errors(file):
         if file.stat().st_size > MAX_TEMPLATE_BYTES:
-            raise BadFile(f"{file.name} is far too large for a chat template.", "Download that file again.")
+            raise BadFile(f"{file.name} is far too large for a chat template.", DOWNLOAD_AGAIN)
         content = file.read_bytes()
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise BadFile(f"{file.name} is not text.", "Download that file again.") from error
+        raise BadFile(f"{file.name} is not text.", DOWNLOAD_AGAIN) from error

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from carryon.base.errors import BadFile, Unsupported
+from carryon.convert.advice import DOWNLOAD_AGAIN, LOOK_FOR_GGUF
 from carryon.convert.config import Config, read_json, read_optional_json
-from carryon.convert.sentencepiece import adds_space, is_sentencepiece, scored
-from carryon.convert.special import read_ends, read_special_ids
+from carryon.convert.sentencepiece import is_sentencepiece, sentencepiece_words
+from carryon.convert.special import read_special
 from carryon.convert.splitting import splitting_name
 from carryon.convert.template import read_templates
-from carryon.convert.vocabulary import Kind, Token, Vocabulary
+from carryon.convert.vocabulary import Kind, Token, Vocabulary, Words
 
 FILE = "tokenizer.json"
-AGAIN = "Download that file again."
+SPACE_LETTER = "\u0120"  # the letter that spells the byte of a space in byte-level vocabularies
 LOOKS_SPECIAL = re.compile(r"<\|.*\|>|<｜.*｜>|<pad>|<mask>|<unused\d+>", re.DOTALL)
 
 
@@ -39,42 +40,51 @@ def read_vocabulary(folder: Path, config: Config, n_rows: int) -> Vocabulary:
     """
     if not (folder / FILE).is_file():
         raise Unsupported(f"{folder.name} has no {FILE}.", "Download that file from the model it was made from.")
-    tokenizer = read_json(folder / FILE)
-    model = _bpe_model(tokenizer)
-    settings = read_optional_json(folder / "tokenizer_config.json")
-    added = _added(tokenizer)
+    tokenizer, settings = read_json(folder / FILE), _settings(folder)
+    model, added = _bpe_model(tokenizer), _added(tokenizer)
     ids = _ids(model, added)
-    tokens, warnings = _tokens(ids, added, n_rows)
-    merges = [_pair(entry) for entry in _list(model, "merges")]
-    ends = read_ends(tokenizer.get("post_processor"), settings, ids)
-    special_ids = read_special_ids(folder, config, settings, ids, ends, n_rows)
-    templates = read_templates(folder, settings)
-    if is_sentencepiece(tokenizer):
-        tokens, odd = scored(tokens, merges, tokenizer)
-        space = adds_space(tokenizer)
-        return Vocabulary("llama", "default", tokens, (), special_ids, ends, space, templates, (*warnings, *odd))
-    name = splitting_name(tokenizer)
-    joined = [" ".join(part.replace(" ", "\u0120") for part in pair) for pair in merges]
-    return Vocabulary("gpt2", name, tokens, joined, special_ids, ends, None, templates, warnings)
+    tokens, dropped = _tokens(ids, added, n_rows)
+    read_words = sentencepiece_words if is_sentencepiece(tokenizer) else _byte_level_words
+    words = read_words(tokenizer, tokens, [_pair(entry) for entry in _list(model, "merges")])
+    kept = {text: number for text, number in ids.items() if number < n_rows}
+    special = read_special(folder, config, tokenizer.get("post_processor"), settings, kept)
+    warnings = (*dropped, *words.warnings, *special.warnings)
+    return Vocabulary(words, special, read_templates(folder, settings), warnings)
+
+
+def _byte_level_words(tokenizer: dict[str, Any], tokens: Sequence[Token], merges: Sequence[tuple[str, str]]) -> Words:
+    """GGUF joins the halves of a merge by a space, so a space inside a half takes its byte-level spelling."""
+    joined = [f"{left.replace(' ', SPACE_LETTER)} {right.replace(' ', SPACE_LETTER)}" for left, right in merges]
+    return Words("gpt2", splitting_name(tokenizer), tokens, joined)
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """tokenizer_config.json, and for what it leaves open the older special_tokens_map.json."""
+    settings = read_optional_json(folder / "tokenizer_config.json")
+    return {**read_optional_json(folder / "special_tokens_map.json"), **_said(settings)}
+
+
+def _said(settings: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if value is not None}
 
 
 def _bpe_model(tokenizer: dict[str, Any]) -> dict[str, Any]:
     model = tokenizer.get("model")
     if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict | list):
-        raise BadFile(f"{FILE} is damaged.", AGAIN)
+        raise BadFile(f"{FILE} is damaged.", DOWNLOAD_AGAIN)
     # very old files leave the type out of BPE models
     if model.get("type", "BPE") != "BPE" or not isinstance(model["vocab"], dict):
-        raise Unsupported(f"Carryon cannot convert tokenizers of the kind {model.get('type')!r} yet.")
+        raise Unsupported(f"Carryon cannot convert tokenizers of the kind {model.get('type')!r} yet.", LOOK_FOR_GGUF)
     for key in ("continuing_subword_prefix", "end_of_word_suffix"):
         if model.get(key):
-            raise Unsupported("This model's tokenizer marks the parts of words, which llama.cpp cannot.")
+            raise Unsupported("This model's tokenizer marks the parts of words, which llama.cpp cannot.", LOOK_FOR_GGUF)
     return model
 
 
 def _list(holder: dict[str, Any], key: str) -> list[Any]:
     value = holder.get(key)
     if not isinstance(value, list):
-        raise BadFile(f"{FILE} is damaged: it has no {key}.", AGAIN)
+        raise BadFile(f"{FILE} is damaged: it has no {key}.", DOWNLOAD_AGAIN)
     return value
 
 
@@ -87,11 +97,12 @@ def _pair(entry: Any) -> tuple[str, str]:
             left, right = entry.split(" ")
             return left, right
         case _:
-            raise BadFile(f"{FILE} is damaged: {str(entry)[:40]!r} is not a merge.", AGAIN)
+            raise BadFile(f"{FILE} is damaged: {str(entry)[:40]!r} is not a merge.", DOWNLOAD_AGAIN)
 
 
 def _added(tokenizer: dict[str, Any]) -> list[Added]:
-    return [_added_token(entry) for entry in tokenizer.get("added_tokens") or []]
+    entries = _list(tokenizer, "added_tokens") if tokenizer.get("added_tokens") else []
+    return [_added_token(entry) for entry in entries]
 
 
 def _added_token(entry: Any) -> Added:
@@ -99,7 +110,7 @@ def _added_token(entry: Any) -> Added:
         case {"id": int() as number, "content": str() as text}:
             return Added(number, text, bool(entry.get("special")))
         case _:
-            raise BadFile(f"{FILE} is damaged: {str(entry)[:40]!r} is not a token.", AGAIN)
+            raise BadFile(f"{FILE} is damaged: {str(entry)[:40]!r} is not a token.", DOWNLOAD_AGAIN)
 
 
 def _ids(model: dict[str, Any], added: Sequence[Added]) -> dict[str, int]:
@@ -107,12 +118,12 @@ def _ids(model: dict[str, Any], added: Sequence[Added]) -> dict[str, int]:
     ids: dict[str, int] = {**model["vocab"]}
     for token in added:
         if ids.setdefault(token.text, token.number) != token.number:
-            raise BadFile(f"{FILE} gives {token.text!r} two different ids.", AGAIN)
+            raise BadFile(f"{FILE} gives {token.text!r} two different ids.", DOWNLOAD_AGAIN)
     for text, number in ids.items():
         if type(number) is not int or number < 0:
-            raise BadFile(f"{FILE} gives {text!r} the id {str(number)[:20]}.", AGAIN)
+            raise BadFile(f"{FILE} gives {text!r} the id {str(number)[:20]}.", DOWNLOAD_AGAIN)
     if len(set(ids.values())) < len(ids):
-        raise BadFile(f"{FILE} gives one id to two tokens.", AGAIN)
+        raise BadFile(f"{FILE} gives one id to two tokens.", DOWNLOAD_AGAIN)
     _refuse_broken_text(ids)
     return ids
 
@@ -121,7 +132,7 @@ def _refuse_broken_text(texts: Sequence[str] | dict[str, int]) -> None:
     try:
         "".join(texts).encode("utf-8")
     except UnicodeEncodeError as error:
-        raise BadFile(f"{FILE} holds text that is not Unicode.", AGAIN) from error
+        raise BadFile(f"{FILE} holds text that is not Unicode.", DOWNLOAD_AGAIN) from error
 
 
 def _tokens(ids: dict[str, int], added: Sequence[Added], n_rows: int) -> tuple[list[Token], tuple[str, ...]]:
@@ -130,7 +141,7 @@ def _tokens(ids: dict[str, int], added: Sequence[Added], n_rows: int) -> tuple[l
     texts = {number: text for text, number in ids.items()}
     dropped = [texts[number] for number in sorted(texts) if number >= n_rows]
     if any(ids[text] not in kinds for text in dropped):
-        raise BadFile(f"{FILE} has {len(ids):,} tokens, but the model has rows for {n_rows:,} only.", AGAIN)
+        raise BadFile(f"{FILE} has {len(ids):,} tokens, but the model has rows for {n_rows:,} only.", DOWNLOAD_AGAIN)
     tokens = [
         Token(texts[number], kinds.get(number, Kind.NORMAL)) if number in texts else _filler(number, ids)
         for number in range(n_rows)
@@ -140,7 +151,9 @@ def _tokens(ids: dict[str, int], added: Sequence[Added], n_rows: int) -> tuple[l
 
 def _filler(number: int, ids: dict[str, int]) -> Token:
     text = f"[PAD{number}]"
-    return Token(text if text not in ids else f"[PAD{number}_]", Kind.UNUSED)
+    while text in ids:
+        text = f"[{text}]"
+    return Token(text, Kind.UNUSED)
 
 
 def _dropped_warning(dropped: Sequence[str]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The tokens, merges and special ids of a tokenizer, as GGUF wants them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
@@ -31,45 +31,59 @@ class Token:
 
 
 @dataclass(frozen=True)
-class Ends:
-    """What is put around a text of its own accord: the token at the start, the one at the end, or neither."""
-
-    start: int | None
-    end: int | None
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """A whole tokenizer. `style` is 'gpt2' (byte-level, merges) or 'llama' (SentencePiece, scores)."""
+class Words:
+    """How text becomes tokens. `style` is 'gpt2' (byte-level, merges) or 'llama' (SentencePiece, scores)."""
 
     style: str
     splitting: str
     tokens: Sequence[Token]
-    merges: Sequence[str]
-    special_ids: dict[str, int]
-    ends: Ends
-    add_space_prefix: bool | None = None
-    templates: dict[str, str] = field(default_factory=dict)
+    merges: Sequence[str] = ()
+    adds_space: bool | None = None
     warnings: tuple[str, ...] = ()
 
     def settings(self) -> dict[str, Setting]:
-        """The tokenizer.* keys."""
         settings: dict[str, Setting] = {
             "tokenizer.ggml.model": self.style,
             "tokenizer.ggml.pre": self.splitting,
             "tokenizer.ggml.tokens": [token.text for token in self.tokens],
             "tokenizer.ggml.token_type": np.array([token.kind for token in self.tokens], np.int32),
         }
-        if self.style == "llama":
-            settings["tokenizer.ggml.scores"] = np.array([token.score for token in self.tokens], np.float32)
-        else:
-            settings["tokenizer.ggml.merges"] = self.merges
-        settings |= {f"tokenizer.ggml.{name}_token_id": number for name, number in self.special_ids.items()}
-        settings["tokenizer.ggml.add_bos_token"] = self.ends.start is not None
-        settings["tokenizer.ggml.add_eos_token"] = self.ends.end is not None
-        if self.add_space_prefix is not None:
-            settings["tokenizer.ggml.add_space_prefix"] = self.add_space_prefix
-        return settings | self._template_settings()
+        if self.style == "gpt2":
+            return settings | {"tokenizer.ggml.merges": self.merges}
+        settings["tokenizer.ggml.scores"] = np.array([token.score for token in self.tokens], np.float32)
+        settings["tokenizer.ggml.add_space_prefix"] = bool(self.adds_space)
+        return settings
+
+
+@dataclass(frozen=True)
+class Special:
+    """The special tokens' ids by GGUF's names, and whether bos and eos are put around a text of their own accord."""
+
+    ids: dict[str, int]
+    adds_bos: bool
+    adds_eos: bool
+    warnings: tuple[str, ...] = ()
+
+    def settings(self) -> dict[str, Setting]:
+        return {
+            **{f"tokenizer.ggml.{name}_token_id": number for name, number in self.ids.items()},
+            "tokenizer.ggml.add_bos_token": self.adds_bos,
+            "tokenizer.ggml.add_eos_token": self.adds_eos,
+        }
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """A whole tokenizer. Among the templates 'default' is the one for chatting."""
+
+    words: Words
+    special: Special
+    templates: dict[str, str]
+    warnings: tuple[str, ...] = ()
+
+    def settings(self) -> dict[str, Setting]:
+        """The tokenizer.* keys."""
+        return self.words.settings() | self.special.settings() | self._template_settings()
 
     def _template_settings(self) -> dict[str, Setting]:
         named = [name for name in self.templates if name != "default"]

@@ -63,7 +63,7 @@ def padding(size_bytes: int) -> int:
 
 
 def _text(value: str) -> bytes:
-    encoded = value.encode("utf-8")
+    encoded = value.encode("utf-8", "replace")  # a folder's name need not be Unicode
     return struct.pack("<Q", len(encoded)) + encoded
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from carryon.base.errors import BadFile, Unsupported
+from carryon.convert.advice import DOWNLOAD_AGAIN, LOOK_FOR_GGUF, TAKE_ORIGINAL
 from carryon.convert.checkpoint import Checkpoint
 from carryon.convert.families import llama
 from carryon.convert.plan import FamilyPlan
@@ -18,13 +19,13 @@ def plan_of(checkpoint: Checkpoint) -> FamilyPlan:
     if config.has("quantization_config"):
         raise Unsupported(
             "This is a compressed copy of a model (its config has a quantization_config).",
-            "Convert the original model that it was made from.",
+            TAKE_ORIGINAL,
         )
     match config.values.get("architectures"):
         case [str() as name, *_]:
             pass
         case _:
-            raise BadFile("config.json does not name the model's architecture.", "Download that file again.")
+            raise BadFile("config.json does not name the model's architecture.", DOWNLOAD_AGAIN)
     if name not in FAMILIES:
-        raise Unsupported(f"Carryon cannot convert {name} models yet.", "Look for a GGUF copy of this model.")
+        raise Unsupported(f"Carryon cannot convert {name} models yet.", LOOK_FOR_GGUF)
     return FAMILIES[name](checkpoint)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from carryon.base.errors import BadFile, Unsupported
+from carryon.convert.advice import DOWNLOAD_AGAIN, LOOK_FOR_GGUF
 from carryon.convert.checkpoint import Checkpoint, SourceTensor
 from carryon.convert.config import Config
 from carryon.convert.plan import FamilyPlan, Rule, match
@@ -54,7 +55,9 @@ def plan(checkpoint: Checkpoint) -> FamilyPlan:
 def _refuse_what_llama_cannot(config: Config) -> None:
     activation = config.text("hidden_act", "silu")
     if activation not in ("silu", "swish"):
-        raise Unsupported(f"This model uses the activation {activation!r}; llama.cpp's Llama always uses SiLU.")
+        raise Unsupported(
+            f"This model uses the activation {activation!r}; llama.cpp's Llama always uses SiLU.", LOOK_FOR_GGUF
+        )
 
 
 def _with_prefix(tensors: Mapping[str, SourceTensor]) -> Mapping[str, SourceTensor]:
@@ -81,7 +84,9 @@ def _sizes(config: Config, tensors: Mapping[str, SourceTensor]) -> dict[str, int
     kv_heads = config.whole("num_key_value_heads", heads)
     head = config.whole("head_dim", max(1, hidden // heads))
     if heads % kv_heads or head % 2:
-        raise BadFile(f"config.json gives {heads} heads of size {head} and {kv_heads} for keys, which cannot be.")
+        raise BadFile(
+            f"config.json gives {heads} heads of size {head} and {kv_heads} for keys, which cannot be.", DOWNLOAD_AGAIN
+        )
     return {
         "vocab": embedding.shape[0] if embedding and embedding.shape else 0,  # the rows are the truth, not vocab_size
         "hidden": hidden,
