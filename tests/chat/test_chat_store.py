@@ -50,7 +50,12 @@ def test_it_is_all_there_after_a_restart(path):
     again = Store(path)
     (message,) = again.messages(chat.id)
     again.close()
-    assert (message.text, message.state, message.model_name, message.figures) == ("Done.", State.WHOLE, "guide", figures)
+    assert (message.text, message.state, message.model_name, message.figures) == (
+        "Done.",
+        State.WHOLE,
+        "guide",
+        figures,
+    )
 
 
 def test_what_was_being_written_is_kept_and_says_so(path):
@@ -122,7 +127,9 @@ def test_a_newer_store_is_left_alone(path):
 
 def test_every_thread_may_write(store):
     chat = store.begin("t")
-    threads = [threading.Thread(target=lambda: [store.add(chat.id, Role.USER, "x") for _ in range(20)]) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: [store.add(chat.id, Role.USER, "x") for _ in range(20)]) for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
