@@ -33,8 +33,15 @@ def test_contexts(n_tokens, text):
     assert units.context_text(n_tokens) == text
 
 
+@pytest.mark.parametrize(
+    ("size_bytes", "text"), [(None, "—"), (0, "0.0 MB"), (5.25 * 2**20, "5.2 MB"), (90 * 2**20, "90 MB"), (8 * 2**30, "8.0 GB")]
+)
+def test_memory_is_counted_as_it_is_sold(size_bytes, text):
+    assert units.memory_text(size_bytes) == text
+
+
 def test_two_sizes_share_a_unit():
-    assert units.memory_pair_text(13.3e9, 31.25e9) == "13.3 / 31.2 GB"
+    assert units.memory_pair_text(4 * 2**30, 8 * 2**30) == "4.0 / 8.0 GB"
     assert units.memory_pair_text(None, 1) == "—"
 
 

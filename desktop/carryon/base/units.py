@@ -1,11 +1,12 @@
 """Bytes, seconds and tokens as people read them. What was not measured is None and shows as a dash."""
 
 NOT_MEASURED = "—"
+MEMORY_GB = 2**30
 _STEPS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
 def bytes_text(size_bytes: float | None) -> str:
-    """1 GB is 1,000,000,000 bytes, as on a disk's label and on the Hub."""
+    """A file's size: 1 GB is 1,000,000,000 bytes, as on a disk's label and on the Hub."""
     if size_bytes is None:
         return NOT_MEASURED
     for step, name in _STEPS:
@@ -15,11 +16,20 @@ def bytes_text(size_bytes: float | None) -> str:
     return f"{size_bytes:.0f} bytes"
 
 
+def memory_text(size_bytes: float | None) -> str:
+    """'6.1 GB' of 2**30 bytes each: memory is sold, and shown by every system, in these."""
+    if size_bytes is None:
+        return NOT_MEASURED
+    if size_bytes < MEMORY_GB / 10:
+        return f"{size_bytes / 2**20:.1f} MB" if size_bytes < 10 * 2**20 else f"{size_bytes / 2**20:.0f} MB"
+    return f"{size_bytes / MEMORY_GB:.1f} GB"
+
+
 def memory_pair_text(used_bytes: float | None, total_bytes: float | None) -> str:
-    """'13.3 / 31.3 GB', one unit for both."""
+    """'13.3 / 31.3 GB', one unit for both, counted as memory is."""
     if used_bytes is None or total_bytes is None:
         return NOT_MEASURED
-    return f"{used_bytes / 1e9:.1f} / {total_bytes / 1e9:.1f} GB"
+    return f"{used_bytes / MEMORY_GB:.1f} / {total_bytes / MEMORY_GB:.1f} GB"
 
 
 def speed_text(tokens_per_s: float | None) -> str:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from carryon.base.errors import BadInput
-from carryon.base.units import bytes_text
+from carryon.base.units import memory_text
 from carryon.cli.loading import add_model_options, loaded, request_from, this_home
 from carryon.engine.client import EngineClient, Finished, Sampling, Timings
 from carryon.engine.process import Engine
@@ -110,7 +110,7 @@ def _speeds(n_tokens: int, speeds: list[float]) -> Speeds:
 
 
 def _table(bench: Bench) -> str:
-    memory = bytes_text(bench.memory_bytes)
+    memory = memory_text(bench.memory_bytes)
     rows = [
         f"{bench.model}: context {bench.n_ctx:,}, GPU layers {bench.n_gpu_layers}, memory {memory}",
         f"  reads   {bench.prompt.n_tokens:>5} tokens  {bench.prompt.median:>10,.1f} tokens/s",

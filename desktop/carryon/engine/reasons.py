@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from carryon.base.errors import EngineCrashed, EngineRefused
-from carryon.base.units import bytes_text
+from carryon.base.units import bytes_text, memory_text
 from carryon.engine.protocol import LoadRequest, Reason, Refused
 
 _Words = tuple[str, str]
@@ -76,7 +76,7 @@ def _unsupported(refused: Refused, name: str) -> _Words:
 def _out_of_memory(refused: Refused, name: str) -> _Words:
     device, wanted = refused.facts.get("device"), refused.facts.get("wanted_bytes")
     where = f" on {device}" if device and device != "CPU" else ""
-    amount = f": it asked for {bytes_text(wanted)} more" if wanted else ""
+    amount = f": it asked for {memory_text(wanted)} more" if wanted else ""
     return (
         f"{name} does not fit into the memory{where}{amount}.",
         "Choose a shorter context, fewer GPU layers or a smaller quant type.",
