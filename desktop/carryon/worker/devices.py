@@ -1,0 +1,139 @@
+"""The devices that the engine sees: CPU, GPUs, and llama.cpp RPC servers on other machines.
+
+Run as a program it prints them as one line of JSON; a driver that crashes takes only that child along.
+"""
+
+import ctypes
+import json
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from carryon.engine.protocol import DeviceKind
+from carryon.worker import tie
+from carryon.worker.capi import L, symbol, version
+
+_KINDS = (DeviceKind.CPU, DeviceKind.GPU, DeviceKind.IGPU, DeviceKind.OTHER, DeviceKind.OTHER)  # ggml_backend_dev_type
+_RPC = b"RPC"
+_ANSWER_S = 3.0
+
+
+class RpcUnreachable(Exception):
+    """No RPC server answers at this endpoint."""
+
+    def __init__(self, endpoint: str, why: str) -> None:
+        super().__init__(why)
+        self.endpoint = endpoint
+
+
+@dataclass(frozen=True)
+class Device:
+    """One device as ggml describes it. For the CPU, free and total are not its free memory: ask psutil."""
+
+    handle: int
+    name: str
+    description: str
+    kind: DeviceKind
+    free_bytes: int
+    total_bytes: int
+
+    @property
+    def takes_layers(self) -> bool:
+        return self.kind in (DeviceKind.GPU, DeviceKind.IGPU, DeviceKind.RPC)
+
+
+class _Properties(ctypes.Structure):
+    """ggml_backend_dev_props of ggml-backend.h."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("description", ctypes.c_char_p),
+        ("free", ctypes.c_size_t),
+        ("total", ctypes.c_size_t),
+        ("type", ctypes.c_int),
+        ("id", ctypes.c_char_p),
+        ("capabilities", ctypes.c_bool * 5),
+    )
+
+
+def list_devices() -> list[Device]:
+    """Every device of this build; the first call wakes the drivers. Call only after connect_rpc."""
+    count = symbol("ggml_backend_dev_count", ctypes.c_size_t)
+    get = symbol("ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)
+    return [_device(get(index)) for index in range(count())]
+
+
+def supports_rpc() -> bool:
+    """Whether this build of the engine can use other machines."""
+    return bool(L.llama_supports_rpc())
+
+
+def connect_rpc(endpoints: Iterable[str]) -> None:
+    """Adds the devices of each "host:port". Raises RpcUnreachable.
+
+    A dead peer aborts the whole process later on, so each one is knocked at first.
+    """
+    for endpoint in endpoints:
+        _knock(endpoint)
+        server = _add_server(endpoint)
+        if not server:
+            raise RpcUnreachable(endpoint, "the server speaks another RPC version or has no device")
+        symbol("ggml_backend_register", None, ctypes.c_void_p)(server)
+
+
+def _knock(endpoint: str) -> None:
+    try:
+        host, _, port = endpoint.rpartition(":")
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S):
+            pass
+    except (OSError, ValueError, OverflowError) as error:
+        raise RpcUnreachable(endpoint, str(error)) from error
+
+
+def _add_server(endpoint: str) -> int | None:
+    registry = symbol("ggml_backend_reg_by_name", ctypes.c_void_p, ctypes.c_char_p)(_RPC)
+    find = symbol("ggml_backend_reg_get_proc_address", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)
+    add = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_char_p)(find(registry, b"ggml_backend_rpc_add_server"))
+    server: int | None = add(endpoint.encode())
+    return server
+
+
+def _device(handle: int) -> Device:
+    properties = _Properties()
+    symbol("ggml_backend_dev_get_props", None, ctypes.c_void_p, ctypes.c_void_p)(handle, ctypes.byref(properties))
+    return Device(
+        handle=handle,
+        name=_text(properties.name),
+        description=_text(properties.description),
+        kind=DeviceKind.RPC if _backend(handle) == _RPC.decode() else _KINDS[properties.type],
+        free_bytes=properties.free,
+        total_bytes=properties.total,
+    )
+
+
+def _backend(handle: int) -> str:
+    """The name of the backend; each RPC server has a registry of its own, called RPC[host:port]."""
+    registry = symbol("ggml_backend_dev_backend_reg", ctypes.c_void_p, ctypes.c_void_p)(handle)
+    return _text(symbol("ggml_backend_reg_name", ctypes.c_char_p, ctypes.c_void_p)(registry)).split("[")[0]
+
+
+def _text(value: Any) -> str:
+    return (value or b"").decode("utf-8", "replace").strip()
+
+
+def _report() -> dict[str, Any]:
+    shown = ("name", "description", "kind", "free_bytes", "total_bytes")
+    devices = [{key: getattr(device, key) for key in shown} for device in list_devices()]
+    return {"engine": version(), "supports_rpc": supports_rpc(), "devices": devices}
+
+
+def main() -> None:
+    """Prints what the engine sees and ends."""
+    out = tie.take_stdout()
+    tie.die_quietly()
+    out.write(json.dumps(_report()).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main()

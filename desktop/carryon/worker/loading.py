@@ -1,0 +1,119 @@
+"""From a LoadRequest to a model that is ready to speak, or to the reason why not."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from carryon.engine.protocol import LoadRequest, Reason, Refused
+from carryon.worker import devices
+from carryon.worker.capi import layout_complaint
+from carryon.worker.devices import Device, RpcUnreachable
+from carryon.worker.engine_log import EngineLog
+from carryon.worker.llama import Context, LoadFailed, Model
+from carryon.worker.refusals import refusal_of_file, refusal_of_load
+
+_LARGEST_CONTEXT = 2**31 - 1
+_NO_GPU = "No GPU was found, so all layers run on the CPU."
+_BEYOND_TRAINING = (
+    "The context of {asked:,} tokens is longer than the {trained:,} this model was trained on; "
+    "its answers can get worse beyond that."
+)
+
+
+class LoadRefused(Exception):
+    """The model cannot be loaded; carries the event that says why."""
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(refused.detail)
+        self.refused = refused
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model with its context, and what came out differently from what was asked."""
+
+    model: Model
+    context: Context
+    devices: list[Device]
+    load_ms: float
+    notices: tuple[str, ...]
+
+
+def load(request: LoadRequest, log: EngineLog, on_progress: Callable[[float], None]) -> Loaded:
+    """Blocks until the model is loaded. Raises LoadRefused."""
+    started = time.perf_counter()
+    _check(request)
+    found = _devices(request)
+    n_gpu_layers, notices = _layers(request, found)
+    _check_memory(request, n_gpu_layers)
+    try:
+        model = Model.load(request.model_path, n_gpu_layers=n_gpu_layers, use_mmap=request.use_mmap,
+                           on_progress=on_progress)
+        _check_kind(model)
+        context = Context(model, n_ctx=request.n_ctx, n_threads=request.n_threads or physical_cores(),
+                          kv_type=request.kv_type)
+    except LoadFailed as error:
+        raise LoadRefused(refusal_of_load(Path(request.model_path), log)) from error
+    notices += _context_notices(request, model)
+    return Loaded(model, context, found, (time.perf_counter() - started) * 1000, notices)
+
+
+def physical_cores() -> int:
+    """Hyper-threads share the units that do the work, so one thread per real core is fastest."""
+    return psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+
+
+def _check(request: LoadRequest) -> None:
+    """What can be known before the engine is asked."""
+    if complaint := layout_complaint():
+        raise LoadRefused(Refused(Reason.UNKNOWN, complaint))
+    if not 1 <= request.n_ctx <= _LARGEST_CONTEXT:
+        raise LoadRefused(Refused(Reason.BAD_REQUEST, f"n_ctx must be from 1 to {_LARGEST_CONTEXT}"))
+    if request.n_threads is not None and request.n_threads < 1:
+        raise LoadRefused(Refused(Reason.BAD_REQUEST, "n_threads must be at least 1"))
+    if refused := refusal_of_file(Path(request.model_path)):
+        raise LoadRefused(refused)
+
+
+def _devices(request: LoadRequest) -> list[Device]:
+    """Every device, those of other machines included."""
+    if request.rpc_endpoints and not devices.supports_rpc():
+        facts = {"endpoint": request.rpc_endpoints[0]}
+        raise LoadRefused(Refused(Reason.RPC_UNREACHABLE, "this build of the engine has no RPC", facts))
+    try:
+        devices.connect_rpc(request.rpc_endpoints)
+    except RpcUnreachable as error:
+        raise LoadRefused(Refused(Reason.RPC_UNREACHABLE, str(error), {"endpoint": error.endpoint})) from error
+    return devices.list_devices()
+
+
+def _layers(request: LoadRequest, found: list[Device]) -> tuple[int, tuple[str, ...]]:
+    if request.n_gpu_layers and not any(device.takes_layers for device in found):
+        return 0, (_NO_GPU,)
+    return request.n_gpu_layers, ()
+
+
+def _check_memory(request: LoadRequest, n_gpu_layers: int) -> None:
+    """Weights without mmap are committed memory; too many of them and the system kills processes, not only this one."""
+    if request.use_mmap or n_gpu_layers:
+        return
+    wanted = Path(request.model_path).stat().st_size
+    free = psutil.virtual_memory().available + psutil.swap_memory().free
+    if wanted > free:
+        facts = {"device": "CPU", "wanted_bytes": wanted}
+        raise LoadRefused(Refused(Reason.OUT_OF_MEMORY, f"{free} bytes of memory are free", facts))
+
+
+def _check_kind(model: Model) -> None:
+    if why := model.why_it_cannot_chat():
+        facts = {"architecture": model.metadata("general.architecture") or ""}
+        raise LoadRefused(Refused(Reason.UNSUPPORTED_ARCHITECTURE, why, facts))
+
+
+def _context_notices(request: LoadRequest, model: Model) -> tuple[str, ...]:
+    if 0 < model.n_ctx_train < request.n_ctx:
+        return (_BEYOND_TRAINING.format(asked=request.n_ctx, trained=model.n_ctx_train),)
+    return ()

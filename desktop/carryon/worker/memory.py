@@ -1,0 +1,113 @@
+"""What a loaded model really holds, per device: the engine's own account, or its log where that cannot be read."""
+
+import ctypes
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from carryon.engine.protocol import DeviceKind, DeviceMemory
+from carryon.worker.capi import symbol
+from carryon.worker.devices import Device
+
+_MIB = 1024 * 1024
+_BREAKDOWN = "_Z26llama_get_memory_breakdownPK13llama_context"
+_SIZE_LINE = re.compile(r"(\S+)\s+(model|KV|RS|compute|output) buffer size\s*=\s*([\d.]+) MiB")
+_HOST_BUFFERS = re.compile(r"CPU|.*_Host$|AMX$|BLAS")  # buffer types that are plain RAM, whoever allocates them
+
+
+@dataclass(frozen=True)
+class Use:
+    """Bytes by purpose; recurrent state counts as KV, for it is the same to a reader: the memory of the chat."""
+
+    weights_bytes: int = 0
+    kv_bytes: int = 0
+    compute_bytes: int = 0
+    output_bytes: int = 0
+
+    def plus(self, **more: int) -> "Use":
+        return replace(self, **{name: getattr(self, name) + size for name, size in more.items()})
+
+
+_PURPOSES = {"model": "weights_bytes", "KV": "kv_bytes", "RS": "kv_bytes", "compute": "compute_bytes",
+             "output": "output_bytes"}
+
+
+def memory_per_device(context: Any, devices: Iterable[Device], log_lines: Iterable[str]) -> tuple[DeviceMemory, ...]:
+    """One entry for every device the engine knows, the CPU first; zeros where nothing lies."""
+    logged = uses_from_log(log_lines)
+    exact = breakdown(context)
+    buffers = logged if exact is None else _with_outputs(exact, logged)
+    return tuple(_entry(device, buffers) for device in _cpu_first(devices))
+
+
+def uses_from_log(lines: Iterable[str]) -> dict[str, Use]:
+    """Buffer type -> use, by the "... buffer size" lines of a load: portable, to 0.01 MiB."""
+    uses: dict[str, Use] = {}
+    for name, purpose, size in (match.groups() for line in lines for match in _SIZE_LINE.finditer(line)):
+        uses[name] = uses.get(name, Use()).plus(**{_PURPOSES[purpose]: round(float(size) * _MIB)})
+    return uses
+
+
+def breakdown(context: Any) -> dict[str, Use] | None:
+    """Buffer type -> use, exact to the byte; None where the C++ map cannot be walked (not libstdc++) .
+
+    llama_get_memory_breakdown (llama-ext.h) answers a std::map<buffer type, {model, context, compute}> by value.
+    libstdc++ keeps a red-black tree: header {colour, parent = root, left, right}, count; node: left at 16, right at 24,
+    key at 32, the three sizes at 40, 48, 56. Checked against the log of real loads in tests/worker.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        read = symbol(_BREAKDOWN, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+    except AttributeError:
+        return None
+    header = (ctypes.c_uint64 * 6)()
+    read(ctypes.addressof(header), context)
+    return dict(_walk(header[2]))
+
+
+def is_host(buffer_type: str) -> bool:
+    """Whether a buffer type such as CPU_Mapped, CPU_REPACK or CUDA_Host is plain RAM."""
+    return _HOST_BUFFERS.match(buffer_type) is not None
+
+
+def _walk(node: int) -> Iterable[tuple[str, Use]]:
+    if not node:
+        return
+    words = (ctypes.c_uint64 * 8).from_address(node)
+    yield from _walk(words[2])
+    name = symbol("ggml_backend_buft_name", ctypes.c_char_p, ctypes.c_void_p)(words[4]).decode()
+    yield name, Use(weights_bytes=words[5], kv_bytes=words[6], compute_bytes=words[7])
+    yield from _walk(words[3])
+
+
+def _with_outputs(exact: Mapping[str, Use], logged: Mapping[str, Use]) -> dict[str, Use]:
+    """The account leaves the output buffer out; only the log has it."""
+    names = [*exact, *(name for name in logged if name not in exact)]
+    return {name: replace(exact.get(name, Use()), output_bytes=logged.get(name, Use()).output_bytes) for name in names}
+
+
+def _entry(device: Device, buffers: Mapping[str, Use]) -> DeviceMemory:
+    total = Use()
+    for name, use in buffers.items():
+        if _lies_on(device, name):
+            total = total.plus(weights_bytes=use.weights_bytes, kv_bytes=use.kv_bytes,
+                               compute_bytes=use.compute_bytes, output_bytes=use.output_bytes)
+    return DeviceMemory(device.name, device.description, device.kind, total.weights_bytes, total.kv_bytes,
+                        total.compute_bytes, total.output_bytes)
+
+
+def _lies_on(device: Device, buffer_type: str) -> bool:
+    """RPC's buffer types are called RPC0[host:port]; split buffers of a GPU CUDA0_Split."""
+    if device.kind is DeviceKind.CPU:
+        return is_host(buffer_type)
+    if is_host(buffer_type):
+        return False
+    return re.split(r"[\[_]", buffer_type)[0] == device.name
+
+
+def _cpu_first(devices: Iterable[Device]) -> list[Device]:
+    known = [device for device in devices if device.kind is not DeviceKind.OTHER]
+    return sorted(known, key=lambda device: device.kind is not DeviceKind.CPU)
