@@ -61,7 +61,7 @@ def test_the_report_has_what_decides_which_models_fit():
 
 def test_what_was_not_measured_is_a_dash():
     lines = rows(UNKNOWN)
-    for line in ("Processor —", "Cores — physical, — logical", "Instructions —", "Swap —", "Answer none, see below"):
+    for line in ("Processor —", "Cores — physical, — logical", "Instructions —", "Swap —", "Answer not asked"):
         assert line in lines
     assert "None" not in command.report(UNKNOWN)
 
@@ -69,6 +69,12 @@ def test_what_was_not_measured_is_a_dash():
 def test_an_engine_without_a_gpu_says_so():
     machine = Machine("x", Cpu(None, None, None), Memory(1, 1), engine=EngineDevices("llama.cpp", False, (CPU_DEVICE,)))
     assert "GPU none that this engine can use: models run on the processor" in rows(machine)
+
+
+def test_an_engine_that_failed_points_at_the_reason():
+    machine = Machine("x", Cpu(None, None, None), Memory(1, 1), problems=("The engine crashed. Reinstall Carryon.",))
+    assert "Answer none, see below" in rows(machine)
+    assert rows(machine)[-1] == "! The engine crashed. Reinstall Carryon."
 
 
 def test_a_gpu_of_unknown_size_does_not_pretend():

@@ -85,6 +85,11 @@ def test_an_intel_mac_has_one_kind_of_cores():
     assert (cpu.instruction_sets, cpu.performance_cores) == (("AVX2", "FMA"), None)
 
 
+def test_a_virtual_mac_has_one_kind_of_cores_and_says_so():
+    answer = "machdep.cpu.brand_string: Apple processor\nhw.nperflevels: 1\nhw.perflevel0.physicalcpu: 4\n"
+    assert read_cpu(World(system="Darwin", sysctl=lambda names: answer), NO_COUNT).performance_cores is None
+
+
 def test_windows_asks_the_registry_and_the_kernel():
     name = "13th Gen Intel(R)  Core(TM) "
     world = World(system="Windows", windows_cpu_name=lambda: name, windows_cpu_feature={39, 40}.__contains__)

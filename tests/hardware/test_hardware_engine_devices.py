@@ -127,8 +127,8 @@ def test_closing_the_work_ends_the_child(tmp_path):
     assert gone([int(pids.read_text())])
 
 
-def test_the_child_cannot_read_our_keyboard():
-    assert "exit code 7" in ask("import sys; raise SystemExit(7 if sys.stdin.read() == '' else 8)").problem
+def test_the_child_cannot_read_our_keyboard(open_keyboard):
+    assert "exit code 7" in ask("import sys; raise SystemExit(7 if sys.stdin.read() == '' else 8)", timeout_s=5).problem
 
 
 def test_an_engine_that_cannot_be_started():
@@ -140,6 +140,17 @@ def test_an_engine_that_cannot_be_started():
 def test_its_last_words_are_logged(caplog):
     ask("import sys; sys.exit('libcuda.so.1: no such file')")
     assert "libcuda.so.1" in caplog.text
+
+
+@pytest.fixture
+def open_keyboard():
+    """Standard input is a pipe on which somebody may still type."""
+    saved, (read_end, write_end) = os.dup(0), os.pipe()
+    os.dup2(read_end, 0)
+    yield
+    os.dup2(saved, 0)
+    for one in (saved, read_end, write_end):
+        os.close(one)
 
 
 def gone(pids):

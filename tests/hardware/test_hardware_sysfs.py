@@ -8,6 +8,8 @@ from carryon.hardware.sysfs import card_use, find_cards, find_nvidia, read_cards
 GIB = 1 << 30
 PCI_IDS = """\
 #\tList of PCI ID's
+0e11  Compaq Computer Corporation
+\t744c  Not this one either
 1002  Advanced Micro Devices, Inc. [AMD/ATI]
 \t1506  Mendocino
 \t744c  Navi 31 [Radeon RX 7900 XT/7900 XTX]

@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace, ask: Callable[[], Machine] = probe) -> in
 
 def report(machine: Machine) -> str:
     """The machine for people: sections of aligned lines."""
-    sections = [("Machine", _machine_rows(machine)), *_gpu_sections(machine), ("Engine", _engine_rows(machine.engine))]
+    sections = [("Machine", _machine_rows(machine)), *_gpu_sections(machine), ("Engine", _engine_rows(machine))]
     blocks = [_section(title, rows) for title, rows in sections]
     if machine.problems:
         blocks.append("\n".join(("Problems", *(_wrapped("  ! ", one) for one in machine.problems))))
@@ -138,9 +138,10 @@ def _process_rows(processes: tuple[GpuProcess, ...]) -> Iterator[Row]:
         yield "", f"and {len(processes) - _SHOWN_PROCESSES} more"
 
 
-def _engine_rows(engine: EngineDevices | None) -> list[Row]:
+def _engine_rows(machine: Machine) -> list[Row]:
+    engine = machine.engine
     if engine is None:
-        return [("Answer", "none, see below")]
+        return [("Answer", "none, see below" if machine.problems else "not asked")]
     rows = [("Build", engine.engine), ("Network", _rpc_text(engine)), *(_device_row(one) for one in engine.devices)]
     if not engine.gpus:
         rows.append(("GPU", "none that this engine can use: models run on the processor"))
