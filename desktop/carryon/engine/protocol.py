@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from carryon.base.errors import EngineError
+from carryon.hardware.machine import DeviceKind as DeviceKind
 
 
 class KvType(StrEnum):
@@ -35,16 +36,6 @@ class LoadRequest:
     port: int = 0  # 0 = any free port
     api_key: str | None = None  # None = a fresh random token
     model_name: str | None = None  # how the model is called in /v1/models; None = from the file
-
-
-class DeviceKind(StrEnum):
-    """What a device is to the engine."""
-
-    CPU = "cpu"
-    GPU = "gpu"
-    IGPU = "igpu"
-    RPC = "rpc"
-    OTHER = "other"
 
 
 @dataclass(frozen=True)
