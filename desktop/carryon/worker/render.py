@@ -22,6 +22,8 @@ from jinja2.nodes import Node
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from carryon.worker import tie
+
 DEADLINE_S = 4.0
 LONGEST_TEXT = 32 << 20       # characters; the longest contexts are a few million
 _MOST_MEMORY_BYTES = 2 << 30
@@ -91,6 +93,7 @@ def answer(compile_template: Callable[[str], jinja2.Template], request: dict[str
 
 def main() -> None:
     """Renders line after line until stdin ends."""
+    tie.die_quietly()
     compile_template = _remembering(environment().from_string)
     _bound_memory()
     with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123 - a device, not a path

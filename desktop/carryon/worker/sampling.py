@@ -52,7 +52,7 @@ class Chain:
 
 def _samplers(sampling: Sampling, vocabulary: Vocabulary) -> list[Any]:
     """In the order of llama.cpp's server; top_k comes first, because sorting 152k words costs 28 ms."""
-    return [*_forbidding(sampling, vocabulary), *_penalties(sampling), *_choosing(sampling, vocabulary)]
+    return [*_forbidding(sampling, vocabulary), *_penalties(sampling, vocabulary), *_choosing(sampling, vocabulary)]
 
 
 def _forbidding(sampling: Sampling, vocabulary: Vocabulary) -> list[Any]:
@@ -63,11 +63,12 @@ def _forbidding(sampling: Sampling, vocabulary: Vocabulary) -> list[Any]:
     return [L.llama_sampler_init_logit_bias(vocabulary.size, len(forbidden), biases)]
 
 
-def _penalties(sampling: Sampling) -> list[Any]:
+def _penalties(sampling: Sampling, vocabulary: Vocabulary) -> list[Any]:
     if not sampling.has_penalties:
         return []
     return [L.llama_sampler_init_penalties(
-        PENALTY_WINDOW, sampling.repeat_penalty, sampling.frequency_penalty, sampling.presence_penalty
+        vocabulary.size, PENALTY_WINDOW,
+        sampling.repeat_penalty, sampling.frequency_penalty, sampling.presence_penalty,
     )]
 
 

@@ -195,5 +195,5 @@ class Shield:
 
 def _start_child() -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "carryon.worker.render"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-P", "-m", "carryon.worker.render"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
