@@ -18,6 +18,7 @@ from carryon.hardware.machine import (
     Memory,
     Vendor,
 )
+from carryon.hardware.report import report
 
 FIREFOX = GpuProcess(1234, "firefox", 512_000_000)
 GEFORCE = Gpu(
@@ -45,7 +46,7 @@ def parse(*words):
 
 def rows(machine):
     """The report's lines without the width of their columns."""
-    return [" ".join(line.split()) for line in command.report(machine).splitlines()]
+    return [" ".join(line.split()) for line in report(machine).splitlines()]
 
 
 def test_the_report_has_what_decides_which_models_fit():
@@ -63,7 +64,7 @@ def test_what_was_not_measured_is_a_dash():
     lines = rows(UNKNOWN)
     for line in ("Processor —", "Cores — physical, — logical", "Instructions —", "Swap —", "Answer not asked"):
         assert line in lines
-    assert "None" not in command.report(UNKNOWN)
+    assert "None" not in report(UNKNOWN)
 
 
 def test_an_engine_without_a_gpu_says_so():
@@ -97,7 +98,7 @@ def test_many_programs_are_cut_short():
 def test_problems_stand_at_the_end_and_no_line_is_too_long():
     problem = "The NVIDIA driver was updated while the computer was running and its parts no longer match. " * 2
     machine = Machine("x", Cpu("c", 1, 1, tuple(f"SET{n}" for n in range(40))), Memory(1, 1), problems=(problem,))
-    text = command.report(machine)
+    text = report(machine)
     assert "Problems\n  ! The NVIDIA driver was updated" in text
     assert all(len(line) <= 100 for line in text.splitlines())
 
