@@ -20,22 +20,23 @@ from carryon.hardware.machine import (
 )
 from carryon.hardware.report import report
 
-FIREFOX = GpuProcess(1234, "firefox", 512_000_000)
+GB = 2**30
+FIREFOX = GpuProcess(1234, "firefox", 512 * 2**20)
 GEFORCE = Gpu(
-    Vendor.NVIDIA, "NVIDIA GeForce RTX 4060", 8_600_000_000, 7_000_000_000,
+    Vendor.NVIDIA, "NVIDIA GeForce RTX 4060", 8 * GB, 7 * GB,
     driver="550.54.14", compute_capability="8.9", drives_display=True, processes=(FIREFOX,),
 )
 CPU_DEVICE = EngineDevice("CPU", "A processor", DeviceKind.CPU, 1, 1)
 DESKTOP = Machine(
     os_name="Debian GNU/Linux 12 (bookworm), x86_64",
     cpu=Cpu("A processor", 8, 16, ("AVX2", "FMA")),
-    ram=Memory(32_000_000_000, 20_000_000_000, 0, 0),
+    ram=Memory(32 * GB, 20 * GB, 0, 0),
     gpus=(GEFORCE,),
     engine=EngineDevices(
-        "llama.cpp", True, (CPU_DEVICE, EngineDevice("CUDA0", "RTX 4060", DeviceKind.GPU, 7_000_000_000, 8_600_000_000))
+        "llama.cpp", True, (CPU_DEVICE, EngineDevice("CUDA0", "RTX 4060", DeviceKind.GPU, 7 * GB, 8 * GB))
     ),
 )
-UNKNOWN = Machine("An odd system", Cpu(None, None, None), Memory(4_000_000_000, 1_000_000_000))
+UNKNOWN = Machine("An odd system", Cpu(None, None, None), Memory(4 * GB, GB))
 
 
 def parse(*words):
@@ -54,8 +55,8 @@ def test_the_report_has_what_decides_which_models_fit():
     for line in (
         "System Debian GNU/Linux 12 (bookworm), x86_64", "Processor A processor", "Cores 8 physical, 16 logical",
         "Instructions AVX2, FMA", "Memory 20.0 GB free of 32.0 GB", "Swap none", "Graphics: NVIDIA GeForce RTX 4060",
-        "Memory 7.0 GB free of 8.6 GB", "Driver 550.54.14", "Compute capability 8.9",
-        "Used by firefox (process 1234): 512 MB", "CUDA0 GPU, RTX 4060, 7.0 GB free of 8.6 GB",
+        "Memory 7.0 GB free of 8.0 GB", "Driver 550.54.14", "Compute capability 8.9",
+        "Used by firefox (process 1234): 512 MB", "CUDA0 GPU, RTX 4060, 7.0 GB free of 8.0 GB",
     ):
         assert line in lines
 
@@ -79,13 +80,13 @@ def test_an_engine_that_failed_points_at_the_reason():
 
 
 def test_a_gpu_of_unknown_size_does_not_pretend():
-    machine = Machine("x", Cpu(None, None, None), Memory(1, 1), (Gpu(Vendor.INTEL, "Arc", 16_000_000_000),))
+    machine = Machine("x", Cpu(None, None, None), Memory(1, 1), (Gpu(Vendor.INTEL, "Arc", 16 * GB),))
     assert "Memory 16.0 GB, how much is free is not known" in rows(machine)
 
 
 def test_a_shared_memory_and_a_container_are_named():
-    machine = Machine("x", Cpu(None, None, None), Memory(2, 1, is_container_limit=True), is_unified_memory=True)
-    assert "Memory 1 bytes free of 2 bytes, which is what this container may use, shared with the GPU" in rows(machine)
+    machine = Machine("x", Cpu(None, None, None), Memory(2 * GB, GB, is_container_limit=True), is_unified_memory=True)
+    assert "Memory 1.0 GB free of 2.0 GB, which is what this container may use, shared with the GPU" in rows(machine)
 
 
 def test_many_programs_are_cut_short():

@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterator
 
-from carryon.base.units import NOT_MEASURED, bytes_text
+from carryon.base.units import NOT_MEASURED, memory_text
 from carryon.hardware.machine import Cpu, DeviceKind, EngineDevice, EngineDevices, Gpu, GpuProcess, Machine, Memory
 
 Row = tuple[str, str]                     # a label and its value; an empty label continues the row above
@@ -48,7 +48,7 @@ def _machine_rows(machine: Machine) -> list[Row]:
         ("Processor", machine.cpu.name or NOT_MEASURED),
         ("Cores", _cores_text(machine.cpu)),
         ("Instructions", ", ".join(machine.cpu.instruction_sets) or NOT_MEASURED),
-        ("Memory", _memory_text(machine)),
+        ("Memory", _ram_text(machine)),
         ("Swap", _swap_text(machine.ram)),
     ]
 
@@ -58,11 +58,11 @@ def _cores_text(cpu: Cpu) -> str:
     return f"{cpu.physical_cores or NOT_MEASURED} physical{fast}, {cpu.logical_cores or NOT_MEASURED} logical"
 
 
-def _memory_text(machine: Machine) -> str:
+def _ram_text(machine: Machine) -> str:
     ram = machine.ram
     limit = ", which is what this container may use" if ram.is_container_limit else ""
     shared = ", shared with the GPU" if machine.is_unified_memory else ""
-    return f"{bytes_text(ram.available_bytes)} free of {bytes_text(ram.total_bytes)}{limit}{shared}"
+    return f"{memory_text(ram.available_bytes)} free of {memory_text(ram.total_bytes)}{limit}{shared}"
 
 
 def _swap_text(ram: Memory) -> str:
@@ -76,8 +76,8 @@ def _free_text(free_bytes: int | None, total_bytes: int | None) -> str:
     if total_bytes is None:
         return NOT_MEASURED
     if free_bytes is None:
-        return f"{bytes_text(total_bytes)}, how much is free is not known"
-    return f"{bytes_text(free_bytes)} free of {bytes_text(total_bytes)}"
+        return f"{memory_text(total_bytes)}, how much is free is not known"
+    return f"{memory_text(free_bytes)} free of {memory_text(total_bytes)}"
 
 
 def _gpu_sections(machine: Machine) -> list[tuple[str, list[Row]]]:
@@ -90,7 +90,7 @@ def _gpu_rows(gpu: Gpu) -> Iterator[Row]:
     yield "Kind", "integrated, works in the main memory" if gpu.is_integrated else "graphics card with its own memory"
     yield "Memory", _free_text(gpu.free_bytes, gpu.total_bytes)
     if gpu.shared_bytes:
-        yield "Shared", f"up to {bytes_text(gpu.shared_bytes)} of the main memory"
+        yield "Shared", f"up to {memory_text(gpu.shared_bytes)} of the main memory"
     if gpu.driver:
         yield "Driver", gpu.driver
     if gpu.compute_capability:
@@ -102,7 +102,7 @@ def _gpu_rows(gpu: Gpu) -> Iterator[Row]:
 
 def _process_rows(processes: tuple[GpuProcess, ...]) -> Iterator[Row]:
     for index, one in enumerate(processes[:_SHOWN_PROCESSES]):
-        size = bytes_text(one.used_bytes)
+        size = memory_text(one.used_bytes)
         yield "Used by" if index == 0 else "", f"{one.name or 'a program'} (process {one.pid}): {size}"
     if len(processes) > _SHOWN_PROCESSES:
         yield "", f"and {len(processes) - _SHOWN_PROCESSES} more"
