@@ -56,7 +56,7 @@ def test_the_report_has_what_decides_which_models_fit():
         "System Debian GNU/Linux 12 (bookworm), x86_64", "Processor A processor", "Cores 8 physical, 16 logical",
         "Instructions AVX2, FMA", "Memory 20.0 GB free of 32.0 GB", "Swap none", "Graphics: NVIDIA GeForce RTX 4060",
         "Memory 7.0 GB free of 8.0 GB", "Driver 550.54.14", "Compute capability 8.9",
-        "Used by firefox (process 1234): 512 MB", "CUDA0 GPU, RTX 4060, 7.0 GB free of 8.0 GB",
+        "Used by firefox (process 1234): 0.5 GB", "CUDA0 GPU, RTX 4060, 7.0 GB free of 8.0 GB",
     ):
         assert line in lines
 
@@ -108,7 +108,7 @@ def test_json_is_the_machine_itself(capsys):
     assert command.run(parse("--json"), lambda: DESKTOP) == 0
     printed = capsys.readouterr().out
     assert decode_machine(printed) == DESKTOP
-    assert json.loads(printed)["gpus"][0]["total_bytes"] == 8_600_000_000
+    assert json.loads(printed)["gpus"][0]["total_bytes"] == 8 * GB
 
 
 def test_a_machine_in_trouble_is_still_a_report(capsys):
