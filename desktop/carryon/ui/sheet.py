@@ -1,6 +1,6 @@
 """The one style sheet, made from a palette. Widgets choose their look by object name, never by a style of their own.
 
-QLabel      #title #heading #soft #small #good #warn #bad
+QLabel      #title #heading #strong #soft #small #good #warn #bad
 QPushButton #primary #link #quiet #danger          QToolButton #icon
 QFrame      #card #rail #side #composer #line #notice
 """

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy, QSpinBox, QToolButton, QWidget
 
 from carryon.ui import theme
@@ -62,7 +63,7 @@ class NumberField(QSpinBox):
         theme.theme_changed.connect(self._indent)
         self._indent()
 
-    def wheelEvent(self, event) -> None:
+    def wheelEvent(self, event: QWheelEvent) -> None:
         """Scrolling past must not change a choice."""
         event.ignore()
 

@@ -1,17 +1,22 @@
 """A layout that breaks its row like text: at 200 % text size buttons go to the next line instead of being cut."""
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt
-from PySide6.QtWidgets import QLayout, QLayoutItem, QSizePolicy, QWidget
+from PySide6.QtWidgets import QLayout, QLayoutItem
 
 
 class FlowLayout(QLayout):
     """Left to right, then the next line; every item keeps its own size."""
 
-    def __init__(self, gap_px: int, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, gap_px: int = 8) -> None:
+        super().__init__()
         self._items: list[QLayoutItem] = []
         self._gap = gap_px
         self.setContentsMargins(0, 0, 0, 0)
+
+    def set_gap(self, gap_px: int) -> None:
+        """The space between two items and between two lines."""
+        self._gap = gap_px
+        self.invalidate()
 
     def clear(self) -> None:
         """Takes all widgets out and deletes them."""
@@ -69,11 +74,3 @@ class FlowLayout(QLayout):
             x += size.width() + self._gap
             line_height = max(line_height, size.height())
         return y + line_height - rect.y()
-
-
-def takes_height_for_width(widget: QWidget) -> None:
-    """Lets a widget whose height depends on its width say so to the layout it stands in."""
-    policy = widget.sizePolicy()
-    policy.setVerticalPolicy(QSizePolicy.Policy.Minimum)
-    policy.setHeightForWidth(True)
-    widget.setSizePolicy(policy)

@@ -9,6 +9,7 @@ from carryon.base.errors import AppError
 from carryon.ui import theme
 from carryon.ui.widgets.controls import button, label
 from carryon.ui.widgets.flow import FlowLayout
+from carryon.ui.widgets.spacing import spaced
 
 Action = tuple[str, Callable[[], object]]
 
@@ -22,7 +23,7 @@ class ReasonCard(QFrame):
         self._sign = QLabel()
         self._message = label("", "heading", wraps=True, selectable=True)
         self._hint = label("", wraps=True, selectable=True)
-        self._buttons = FlowLayout(theme.px(8))
+        self._buttons = FlowLayout()
         self._arrange()
         theme.theme_changed.connect(self._paint_sign)
         self.show_error(error, actions)
@@ -40,14 +41,12 @@ class ReasonCard(QFrame):
 
     def _arrange(self) -> None:
         words = QVBoxLayout()
-        words.setSpacing(theme.px(6))
+        spaced(words, gap=6)
         words.addWidget(self._message)
         words.addWidget(self._hint)
-        words.addSpacing(theme.px(4))
-        words.addLayout(self._buttons)
+        words.addLayout(spaced(self._buttons))
         row = QHBoxLayout(self)
-        row.setContentsMargins(*(theme.px(16),) * 4)
-        row.setSpacing(theme.px(12))
+        spaced(row, (16, 16, 16, 16), 12)
         row.addWidget(self._sign, 0, Qt.AlignmentFlag.AlignTop)
         row.addLayout(words, 1)
 

@@ -1,0 +1,14 @@
+"""Asking how full the memories are, as work for a job. No Qt."""
+
+from collections.abc import Callable, Generator
+
+from carryon.hardware.machine import MemoryUse
+from carryon.hardware.meter import memory_now
+
+Metering = Callable[[], Generator[None, None, MemoryUse]]
+
+
+def metering() -> Generator[None, None, MemoryUse]:
+    """Some milliseconds; the first time it opens NVML."""
+    yield None
+    return memory_now()

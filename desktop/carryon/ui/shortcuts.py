@@ -1,0 +1,45 @@
+"""The window's keyboard: which keys do what, and the list that shows them."""
+
+from collections.abc import Callable, Mapping
+
+from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtWidgets import QDialog, QFrame, QGridLayout, QScrollArea, QVBoxLayout, QWidget
+
+from carryon.ui import texts, theme
+from carryon.ui.widgets.controls import button, label
+from carryon.ui.widgets.spacing import spaced
+
+
+def bind(window: QWidget, actions: Mapping[str, Callable[[], object]]) -> None:
+    """Gives the window these keys; each works wherever the focus is in it."""
+    for keys, act in actions.items():
+        QShortcut(QKeySequence(keys), window).activated.connect(act)
+
+
+class ShortcutsDialog(QDialog):
+    """The list behind Ctrl+/."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(texts.SHORTCUTS_TITLE)
+        page = QWidget()
+        page.setObjectName("page")
+        grid = QGridLayout(page)
+        spaced(grid, (24, 20, 24, 12), 10)
+        grid.setColumnStretch(1, 1)
+        grid.addWidget(label(texts.SHORTCUTS_TITLE, "title"), 0, 0, 1, 2)
+        for row, (keys, what) in enumerate(texts.SHORTCUTS, 1):
+            key = label(keys, "key")
+            grid.addWidget(key, row, 0)
+            grid.addWidget(label(what, wraps=True), row, 1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setWidget(page)
+        column = QVBoxLayout(self)
+        spaced(column, (0, 0, 16, 16), 8)
+        column.addWidget(scroll)
+        close = button(texts.CLOSE, "primary", on_click=self.accept)
+        column.addWidget(close)
+        close.setFocus()
+        self.resize(theme.px(480), theme.px(520))

@@ -1,0 +1,36 @@
+"""Margins and gaps on the 8-px grid that grow with the text size, also while the window is open."""
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QLayout
+
+from carryon.ui import theme
+from carryon.ui.widgets.flow import FlowLayout
+
+
+class OnTheme(QObject):
+    """Does something now and at every change of the theme, as long as its owner lives."""
+
+    def __init__(self, owner: QObject, act: Callable[[], object]) -> None:
+        super().__init__(owner)
+        self._act = act
+        theme.theme_changed.connect(self.again)
+        self.again()
+
+    def again(self) -> None:
+        self._act()
+
+
+def spaced(layout: QLayout, margins: tuple[int, int, int, int] = (0, 0, 0, 0), gap: int = 8) -> QLayout:
+    """Sets margins (left, top, right, bottom) and gap in design pixels, and keeps them in step with the text."""
+
+    def space() -> None:
+        layout.setContentsMargins(*(theme.px(one) if one else 0 for one in margins))
+        if isinstance(layout, FlowLayout):
+            layout.set_gap(theme.px(gap))
+        else:
+            layout.setSpacing(theme.px(gap) if gap else 0)
+
+    OnTheme(layout, space)
+    return layout
