@@ -75,7 +75,7 @@ def _with_score(token: Token, order: Mapping[str, int], unknown: Any, texts: set
 def _odd_splits(tokens: Sequence[Token], merges: Sequence[tuple[str, str]]) -> Iterator[str]:
     """llama.cpp may join any two neighbours that make a token, tokenizers only those that are in the list."""
     known = set(merges)
-    texts = {token.text for token in tokens if token.kind is Kind.NORMAL}
+    texts = {token.text for token in tokens if token.kind is Kind.NORMAL and not BYTE.fullmatch(token.text)}
     odd = sum(
         any((text[:cut], text[cut:]) not in known for cut in range(1, len(text)) if {text[:cut], text[cut:]} <= texts)
         for text in texts

@@ -36,7 +36,7 @@ def read_special(
     bos and eos are always there: llama.cpp would else take id 11 for both. Raises Unsupported when there is no eos.
     """
     start, end = _around(post_processor, settings, ids)
-    named = {ours: ids[text] for ours, theirs in NAMED.items() if (text := token_text(settings.get(theirs))) in ids}
+    named = _named(settings, ids)
     generation = read_optional_json(folder / "generation_config.json")
     stops = _numbers(config.values.get("eos_token_id"), ids) + _numbers(generation.get("eos_token_id"), ids)
     eos = _first(end, named.get("eos"), *stops)
@@ -47,6 +47,11 @@ def read_special(
     numbers = {**named, "bos": eos if bos is None else bos, "eos": eos, **({"eot": further[0]} if further else {})}
     warnings = tuple(f"Token {number} ends an answer too, but GGUF has no place to say so." for number in further[1:])
     return Special(numbers, start is not None, end is not None, warnings)
+
+
+def _named(settings: Mapping[str, Any], ids: Mapping[str, int]) -> dict[str, int]:
+    texts = {ours: token_text(settings.get(theirs)) for ours, theirs in NAMED.items()}
+    return {ours: ids[text] for ours, text in texts.items() if text is not None and text in ids}
 
 
 def _around(post_processor: Any, settings: Mapping[str, Any], ids: Mapping[str, int]) -> tuple[int | None, int | None]:

@@ -1,0 +1,95 @@
+"""Every storage form equals gguf's reference code bit for bit, whatever the numbers."""
+
+import gguf
+import numpy as np
+import pytest
+from gguf import GGMLQuantizationType
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from model_folders import stored
+
+from carryon.base.errors import Unsupported
+from carryon.convert.checkpoint import Number
+from carryon.convert.encode import encode, is_finite, to_floats
+from carryon.convert.forms import GgmlType
+
+FORMS = list(GgmlType)
+SOURCES = [Number.F32, Number.F16, Number.BF16]
+
+
+def as_bytes(values):
+    return np.ascontiguousarray(values).view(np.uint8)
+
+
+def reference(floats, form):
+    return as_bytes(gguf.quants.quantize(floats, GGMLQuantizationType(form)))
+
+
+def gaussian(shape=(64, 96), seed=0):
+    return np.random.default_rng(seed).standard_normal(shape, np.float32)
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+@pytest.mark.parametrize("number", SOURCES, ids=lambda number: number.name)
+def test_every_source_in_every_form_equals_the_reference(number, form):
+    rows = as_bytes(stored(gaussian(), number.name))
+    assert np.array_equal(encode(rows, number, form), reference(to_floats(rows, number), form))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # gguf's own, where a scale is too small for its inverse
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+@settings(max_examples=60, deadline=None)
+@given(values=arrays(np.float32, (2, 64), elements=st.floats(-6e4, 6e4, width=32, allow_subnormal=False)))
+def test_no_float_is_rounded_differently(form, values):
+    assert np.array_equal(encode(as_bytes(values), Number.F32, form), reference(values, form))
+
+
+def test_halves_round_away_from_zero_in_q8_0():
+    """127 in a block makes the scale 1, so these values lie exactly between two steps."""
+    block = np.array([[127, 0.5, -0.5, 1.5, 126.5, -126.5, 0.49999997] + [0] * 25], np.float32)
+    steps = encode(as_bytes(block), Number.F32, GgmlType.Q8_0)[0, 2:].view(np.int8)
+    assert steps[:7].tolist() == [127, 1, -1, 2, 127, -127, 0]
+
+
+def test_a_block_of_zeros_stays_zero_in_q8_0():
+    assert not encode(as_bytes(np.zeros((2, 32), np.float32)), Number.F32, GgmlType.Q8_0).any()
+
+
+def test_ties_go_to_even_and_nan_stays_nan_in_bf16():
+    bits = np.array([[0x3F808000, 0x3F818000, 0x7F800001, 0xFFC00000]], np.uint32)
+    halves = encode(bits.view(np.uint8), Number.F32, GgmlType.BF16).view(np.uint16)[0]
+    assert halves.tolist() == [0x3F80, 0x3F82, 0x7FC0, 0xFFC0]
+
+
+def test_equal_forms_are_copied_even_where_they_hold_no_number():
+    rows = np.arange(256, dtype=np.uint8).reshape(2, 128)
+    assert encode(rows, Number.BF16, GgmlType.BF16) is rows
+
+
+@pytest.mark.parametrize(("form", "value"), [(GgmlType.F16, 70_000.0), (GgmlType.Q8_0, 1e7)])
+def test_a_number_too_large_is_an_error_and_not_an_infinity(form, value):
+    with pytest.raises(FloatingPointError):
+        encode(as_bytes(np.full((1, 32), value, np.float32)), Number.F32, form)
+
+
+def test_whole_numbers_are_a_compressed_copy():
+    with pytest.raises(Unsupported, match="compressed copy"):
+        to_floats(np.zeros((2, 8), np.uint8), Number.I8)
+
+
+def test_f64_is_read_too():
+    assert to_floats(as_bytes(np.array([[1.5, -2.0]])), Number.F64).tolist() == [[1.5, -2.0]]
+
+
+@pytest.mark.parametrize("number", [*SOURCES, Number.F64], ids=lambda number: number.name)
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_what_is_not_a_number_is_seen(number, value):
+    values = gaussian((2, 8))
+    assert is_finite(as_bytes(stored(values, number.name)), number)
+    values[1, 3] = value
+    assert not is_finite(as_bytes(stored(values, number.name)), number)
+
+
+def test_bytes_without_exponents_are_always_finite():
+    assert is_finite(np.full((2, 8), 255, np.uint8), Number.U8)
