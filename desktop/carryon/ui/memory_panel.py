@@ -43,6 +43,7 @@ class MemoryPanel(QFrame):
         self._notices.setText("\n".join(ready.notices))
         self._notices.setVisible(bool(ready.notices))
         self._draw_bars(device_bars(ready, machine, use, uses_mmap=loaded.engine.request.use_mmap))
+        self.place()
 
     def open(self) -> None:
         """Shows the panel and takes the keyboard."""
@@ -79,14 +80,20 @@ class MemoryPanel(QFrame):
         margin = theme.px(12)
         width = min(theme.px(460), self._page.width() - 2 * margin)
         self.setFixedWidth(width)
-        height = min(self._column.heightForWidth(width - 2) + 2, self._page.height() - 2 * margin)
+        # A resizable scroll area would ask for the height that the narrowest content needs.
+        content = self._column.heightForWidth(width - 2)
+        height = min(content + 2, self._page.height() - 2 * margin)
+        scrolls = content + 2 > height
+        always = Qt.ScrollBarPolicy.ScrollBarAlwaysOn if scrolls else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+        self._scroll.setVerticalScrollBarPolicy(always)
+        bar = theme.px(12) if scrolls else 0
+        self._content.setFixedSize(width - 2 - bar, self._column.heightForWidth(width - 2 - bar))
         self.setFixedHeight(height)
         self.move(self._page.width() - width - margin, self._page.height() - height - margin)
 
     def _arrange(self) -> None:
         self._close = button(texts.CLOSE, "quiet", on_click=self.hide)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
+        scroll = self._scroll = QScrollArea()
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -109,7 +116,6 @@ class MemoryPanel(QFrame):
         outer.addWidget(scroll)
 
     def _draw_bars(self, bars: tuple[DeviceBar, ...]) -> None:
-        is_other = len(bars) != len(self._bars)
         while len(self._bars) > len(bars):
             gone = self._bars.pop()
             gone.setParent(None)
@@ -120,5 +126,3 @@ class MemoryPanel(QFrame):
                 self._bar_column.addWidget(self._bars[index])
             else:
                 self._bars[index].show_bar(bar)
-        if is_other:
-            self.place()

@@ -1,7 +1,8 @@
 """The status bar: how full the memories are, and the loaded model, whose button opens the memory panel."""
 
-from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSizePolicy
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton
 
 from carryon.app.host import FailedModel, LoadedModel, LoadingModel, ModelState, NoModel
 from carryon.base.jobs import Done, Job, Outcome, Runner
@@ -9,6 +10,7 @@ from carryon.hardware.machine import MemoryUse
 from carryon.ui import texts, theme
 from carryon.ui.metering import Metering
 from carryon.ui.widgets.meters import Meter
+from carryon.ui.widgets.shortened_button import ShortenedButton
 from carryon.ui.widgets.spacing import spaced
 
 EVERY_MS = 1000
@@ -31,15 +33,13 @@ class StatusBar(QFrame):
         self.use: MemoryUse | None = None
         self._ram = Meter()
         self._vram: list[Meter] = []
-        self._model = QPushButton()
-        self._model.setCursor(Qt.CursorShape.PointingHandCursor)
-        self._model.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+        self._model = ShortenedButton()
         self._model.clicked.connect(self.model_wanted)
         self._row = QHBoxLayout(self)
         spaced(self._row, (12, 3, 8, 3), 20)
         self._row.addWidget(self._ram)
         self._row.addStretch(1)
-        self._row.addWidget(self._model)
+        self._row.addWidget(self._model, 1000)
         self._timer = QTimer(self, interval=EVERY_MS)
         self._timer.timeout.connect(self._ask)
         self._draw()
@@ -70,6 +70,19 @@ class StatusBar(QFrame):
         """Where the memory panel hangs."""
         return self._model
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Narrow or with large text, the gauges make room for the words."""
+        meters = (self._ram, *self._vram)
+        for meter in meters:
+            meter.show_gauge(True)
+        wanted = sum(one.sizeHint().width() + theme.px(24) for one in (*meters, self._model))
+        for meter in meters:
+            meter.show_gauge(wanted <= self.width())
+
     def _ask(self) -> None:
         if self.window().isMinimized() or (self._job and self._job.is_running):
             return
@@ -90,13 +103,14 @@ class StatusBar(QFrame):
                 self._row.insertWidget(1 + index, self._vram[index])
             words = texts.vram_text(gpu, index, len(use.gpus))
             self._vram[index].show_use(words, gpu.used_bytes, gpu.total_bytes, gpu.name)
+        self._fit()
 
     def _draw(self) -> None:
         gpus, ram = (self.use.gpus, self.use.ram) if self.use else ((), None)
-        words = texts.status_text(self._state, gpus, ram, self._tokens_per_s)
-        self._model.setText(f" {words}")
-        self._model.setAccessibleName(f"Model: {words}")
-        self._model.setToolTip(texts.model_tooltip(self._state))
+        name, facts = texts.status_words(self._state, gpus, ram, self._tokens_per_s)
+        self._model.show_words(name, facts)
+        self._model.setAccessibleName(f"Model: {name}{facts}")
+        self._model.setToolTip(f"{name}{facts}\n{texts.model_tooltip(self._state)}")
         if self._shown_sign != _sign(self._state):
             self._shown_sign = _sign(self._state)
             theme.dress(self._model, *self._shown_sign, size=12)

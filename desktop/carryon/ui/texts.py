@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from carryon.app.host import FailedModel, LoadedModel, LoadingModel, ModelState, NoModel
-from carryon.base.units import NOT_MEASURED, bytes_text, context_text, memory_pair_text, seconds_text
+from carryon.base.units import context_text, memory_pair_text, memory_text, seconds_text
 from carryon.engine.protocol import Ready
-from carryon.hardware.machine import Gpu, GpuUse, Machine, Memory
+from carryon.hardware.machine import GpuUse, Machine, Memory
 from carryon.ui.memory_facts import DeviceBar, PartKind, gpu_bytes, ram_bytes
 
 APP = "Carryon"
@@ -45,22 +45,22 @@ def layers_text(n_gpu_layers: int, n_layers: int) -> str:
     return f"{n_gpu_layers} of {n_layers + 1} layers on GPU"
 
 
-def status_text(
+def status_words(
     state: ModelState, gpus: Sequence[GpuUse], ram: Memory | None, tokens_per_s: float | None = None
-) -> str:
-    """The model in the status bar: '28/33 on GPU · 6.1 of 8 GB · 41 t/s'."""
+) -> tuple[str, str]:
+    """The model in the status bar: its name, which may be shortened, and ' · 28/33 on GPU · 6.1 of 8.0 GB · 41 t/s'."""
     match state:
         case NoModel():
-            return "No model loaded"
+            return "No model loaded", ""
         case LoadingModel(wish, fraction):
-            return f"Loading {wish.file.name}" + ("…" if fraction is None else f"… {fraction * 100:.0f} %")
+            return wish.file.name, " · loading…" if fraction is None else f" · loading… {fraction * 100:.0f} %"
         case FailedModel(wish, _):
-            return f"{wish.file.name} is not loaded"
+            return wish.file.name, " · not loaded"
         case LoadedModel(wish, engine):
-            parts = [wish.file.name, _split_text(engine.ready), _held_text(engine.ready, gpus, ram)]
+            facts = [_split_text(engine.ready), _held_text(engine.ready, gpus, ram)]
             if tokens_per_s:
-                parts.append(f"{tokens_per_s:,.0f} t/s")
-            return " · ".join(part for part in parts if part)
+                facts.append(f"{tokens_per_s:,.0f} t/s")
+            return wish.file.name, "".join(f" · {fact}" for fact in facts)
 
 
 def _split_text(ready: Ready) -> str:
@@ -78,9 +78,9 @@ def _held_text(ready: Ready, gpus: Sequence[GpuUse], ram: Memory | None) -> str:
 
 
 def _of_text(part_bytes: int, total_bytes: int | None) -> str:
-    if not total_bytes:
-        return bytes_text(part_bytes)
-    return f"{bytes_text(part_bytes)} of {total_bytes / 1e9:.0f} GB"
+    """'6.1 of 8.0 GB'; what is smaller keeps its own unit: '23 MB of 8.0 GB'."""
+    part = memory_text(part_bytes)
+    return f"{part.removesuffix(' GB')} of {memory_text(total_bytes)}" if total_bytes else part
 
 
 def model_tooltip(state: ModelState) -> str:
@@ -103,17 +103,15 @@ def vram_text(gpu: GpuUse, index: int, count: int) -> str:
 
 def bar_headline(bar: DeviceBar) -> str:
     """'6.1 of 8.0 GB'."""
-    if bar.total_bytes is None:
-        return bytes_text(bar.used_bytes)
-    return f"{bytes_text(bar.used_bytes)} of {bytes_text(bar.total_bytes)}"
+    return _of_text(bar.used_bytes, bar.total_bytes)
 
 
 def bar_legend(bar: DeviceBar) -> tuple[tuple[PartKind | None, str], ...]:
     """The legend's entries with the part each belongs to; None is what is free."""
-    parts = [(part.kind, f"{PART_WORDS[part.kind]} {bytes_text(part.size_bytes)}") for part in bar.parts]
+    parts = [(part.kind, f"{PART_WORDS[part.kind]} {memory_text(part.size_bytes)}") for part in bar.parts]
     if bar.free_bytes is None:
         return tuple(parts)
-    return (*parts, (None, f"free {bytes_text(bar.free_bytes)}"))
+    return (*parts, (None, f"free {memory_text(bar.free_bytes)}"))
 
 
 def bar_spoken(bar: DeviceBar) -> str:
@@ -139,7 +137,7 @@ def machine_summary(machine: Machine | None) -> tuple[tuple[str, str], ...]:
         return (("Processor", "looking…"), ("Memory", "looking…"), ("Graphics", "looking…"))
     return (
         ("Processor", _cpu_line(machine)),
-        ("Memory", f"{bytes_text(machine.ram.total_bytes)} RAM, {bytes_text(machine.ram.available_bytes)} free"),
+        ("Memory", f"{memory_text(machine.ram.total_bytes)}, {memory_text(machine.ram.available_bytes)} free"),
         ("Graphics", _graphics_line(machine)),
     )
 
@@ -153,18 +151,10 @@ def _cpu_line(machine: Machine) -> str:
 def _graphics_line(machine: Machine) -> str:
     usable = machine.engine.gpus if machine.engine else ()
     if usable:
-        return ", ".join(f"{one.description}, {_size_text(one.total_bytes)}" for one in usable)
+        return ", ".join(f"{one.description}, {memory_text(one.total_bytes)}" for one in usable)
     if machine.gpus:
-        return f"{', '.join(_gpu_name(one) for one in machine.gpus)} — the engine cannot use it yet"
+        return f"{', '.join(one.name for one in machine.gpus)} — the engine cannot use it yet"
     return "no GPU found; models run on the processor"
-
-
-def _gpu_name(gpu: Gpu) -> str:
-    return gpu.name
-
-
-def _size_text(total_bytes: int | None) -> str:
-    return NOT_MEASURED if total_bytes is None else bytes_text(total_bytes)
 
 
 WELCOME_TITLE = "Chat with a model on this machine"

@@ -35,7 +35,7 @@ class WelcomePage(QScrollArea):
         column.addStretch(1)
         column.addWidget(self._card())
         column.addStretch(1)
-        around.addLayout(column, 4)
+        around.addLayout(column, 1000)  # up to the card's own maximum
         around.addStretch(1)
         spaced(around, (24, 24, 24, 24), 0)
         self.setWidget(page)
@@ -76,7 +76,7 @@ class WelcomePage(QScrollArea):
             self._values.append(value)
             top = Qt.AlignmentFlag.AlignTop
             grid.addWidget(sign, row, 0, top)
-            grid.addWidget(label(name, "soft"), row, 1, top)
+            grid.addWidget(label(name, "faint"), row, 1, top)
             grid.addWidget(value, row, 2)
         return grid
 

@@ -26,7 +26,7 @@ from carryon.ui import theme
 from carryon.ui.settings import texts
 from carryon.ui.settings.presenter import MOST_THREADS, TEXT_SIZE_STEP, TEXT_SIZES, Folder, SettingsPresenter, about
 from carryon.ui.settings.trash_list import TrashList
-from carryon.ui.widgets.controls import NumberField, buddy, button, label
+from carryon.ui.widgets.controls import NumberField, buddy, icon_button, label
 from carryon.ui.widgets.flow import FlowLayout
 from carryon.ui.widgets.machine_card import MachineCard
 from carryon.ui.widgets.spacing import OnTheme, spaced
@@ -132,8 +132,8 @@ class SettingsPage(QScrollArea):
             flow.addWidget(choice)
         line = QHBoxLayout(row)
         spaced(line, gap=12)
-        line.addWidget(label(texts.THEME), 0, Qt.AlignmentFlag.AlignTop)
-        line.addLayout(spaced(flow, gap=20), 1)
+        line.addWidget(label(texts.THEME), 1, Qt.AlignmentFlag.AlignTop)
+        line.addLayout(spaced(flow, gap=20), 3)
         return row
 
     def _size_rows(self) -> tuple[QWidget, QWidget]:
@@ -149,16 +149,11 @@ class SettingsPage(QScrollArea):
             path.setReadOnly(True)
             path.setCursorPosition(0)
             path.setAccessibleName(f"{folder.what} folder")
-            show = button(texts.OPEN_FOLDER, on_click=partial(self._open_folder, folder))
-            show.setAccessibleName(f"{texts.OPEN_FOLDER}: {folder.what}")
-            copy = button(texts.COPY_PATH, on_click=partial(self._copy_path, folder))
-            copy.setAccessibleName(f"{texts.COPY_PATH}: {folder.what}")
-            actions = FlowLayout()
-            actions.addWidget(show)
-            actions.addWidget(copy)
-            grid.addWidget(label(folder.what), 2 * row, 0)
-            grid.addWidget(path, 2 * row, 1)
-            grid.addLayout(spaced(actions), 2 * row + 1, 1)
+            opens, copies = texts.open_folder(folder.what), texts.copy_path(folder.what)
+            grid.addWidget(label(folder.what), row, 0)
+            grid.addWidget(path, row, 1)
+            grid.addWidget(icon_button(opens, "ph.folder-open", partial(self._open_folder, folder)), row, 2)
+            grid.addWidget(icon_button(copies, "ph.copy", partial(self._copy_path, folder)), row, 3)
         return rows
 
     def _folders_note(self) -> QLabel:
@@ -168,11 +163,12 @@ class SettingsPage(QScrollArea):
         rows = QWidget()
         grid = QGridLayout(rows)
         spaced(grid, gap=6)
+        OnTheme(grid, lambda: grid.setColumnMinimumWidth(0, theme.px(96)))
         grid.setColumnStretch(1, 1)
         for row, ((name, words), value) in enumerate(zip(about(None, f"Qt {qVersion()}"), self._about, strict=True)):
             value.setText(words)
             value.setAccessibleName(name)
-            grid.addWidget(label(name, "soft"), row, 0, Qt.AlignmentFlag.AlignTop)
+            grid.addWidget(label(name, "faint"), row, 0, Qt.AlignmentFlag.AlignTop)
             grid.addWidget(value, row, 1)
         return rows
 

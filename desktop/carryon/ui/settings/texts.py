@@ -15,7 +15,7 @@ APPEARANCE, ENGINE, MACHINE, FOLDERS, TRASH, ABOUT = (
 THEME, TEXT_SIZE, THREADS = "Theme", "&Text size", "&Threads"
 THEME_WORDS = {Theme.SYSTEM: "Like the system", Theme.LIGHT: "Light", Theme.DARK: "Dark"}
 TEXT_SIZE_NOTE = "100 % is the system's own text size."
-OPEN_FOLDER, COPY_PATH, PATH_COPIED = "Open folder", "Copy path", "The path is copied."
+PATH_COPIED = "The path is copied."
 RESTORE = "Restore"
 TRASH_NOTE = "Chats stay here until they are restored. Nothing is deleted by itself."
 TRASH_EMPTY = "The trash is empty."
@@ -24,6 +24,16 @@ MOVED_NOTE = "The environment variable CARRYON_HOME put everything here."
 NOT_MOVED_NOTE = "To keep everything elsewhere, set the environment variable CARRYON_HOME to a folder before the start."
 ABOUT_NOTE = "No account, no telemetry. Nothing leaves this machine unless you ask for it."
 OPENED_NOT = "The folder could not be shown. Its path is copied instead."
+
+
+def open_folder(what: str) -> str:
+    """'Open the data folder'."""
+    return f"Open the {what.lower()} folder"
+
+
+def copy_path(what: str) -> str:
+    """'Copy the path of the data folder'."""
+    return f"Copy the path of the {what.lower()} folder"
 
 
 def threads_note(physical_cores: int | None) -> str:

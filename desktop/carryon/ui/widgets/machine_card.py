@@ -6,10 +6,10 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QVBoxLayout, QWidget
 
 from carryon.hardware.machine import Machine
 from carryon.hardware.report import Row, report, sections
-from carryon.ui import texts
+from carryon.ui import texts, theme
 from carryon.ui.widgets.controls import button, label
 from carryon.ui.widgets.flow import FlowLayout
-from carryon.ui.widgets.spacing import spaced
+from carryon.ui.widgets.spacing import OnTheme, spaced
 
 
 class MachineCard(QFrame):
@@ -60,7 +60,8 @@ def _contents(machine: Machine | None) -> list[QWidget]:
     if machine is None:
         return [label(texts.LOOKING, "soft")]
     problems = [label(problem, "warn", wraps=True, selectable=True) for problem in machine.problems]
-    groups = [_group(title, rows) for title, rows in sections(machine)]
+    (_, first_rows), *others = sections(machine)
+    groups = [_group("", first_rows), *(_group(title, rows) for title, rows in others)]
     return [*problems, *groups]
 
 
@@ -69,10 +70,12 @@ def _group(title: str, rows: list[Row]) -> QWidget:
     grid = QGridLayout(group)
     spaced(grid, gap=6)
     grid.setColumnStretch(1, 1)
-    grid.addWidget(label(title, "strong", wraps=True), 0, 0, 1, 2)
+    OnTheme(grid, lambda: grid.setColumnMinimumWidth(0, theme.px(96)))
+    if title:
+        grid.addWidget(label(title, "strong", wraps=True), 0, 0, 1, 2)
     for row, (name, value) in enumerate(rows, 1):
         words = label(value, wraps=True, selectable=True)
-        words.setAccessibleName(f"{title}, {name}" if name else title)
-        grid.addWidget(label(name, "soft"), row, 0, Qt.AlignmentFlag.AlignTop)
+        words.setAccessibleName(", ".join(filter(None, (title, name))) or texts.MACHINE_TITLE)
+        grid.addWidget(label(name, "faint"), row, 0, Qt.AlignmentFlag.AlignTop)
         grid.addWidget(words, row, 1)
     return group

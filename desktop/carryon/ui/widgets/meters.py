@@ -59,6 +59,10 @@ class Meter(QWidget):
         row.addWidget(self._gauge)
         row.addWidget(self._words)
 
+    def show_gauge(self, is_shown: bool) -> None:
+        """Where the room is short, the words alone are enough."""
+        self._gauge.setVisible(is_shown)
+
     def show_use(self, words: str, used_bytes: int | None, total_bytes: int | None, tooltip: str = "") -> None:
         """Both sizes in bytes; None is not measured."""
         self._gauge.show_fraction(None if used_bytes is None or not total_bytes else used_bytes / total_bytes)
