@@ -1,0 +1,417 @@
+"""Markdown of a model as values that are safe to draw: no HTML, no images, no link but to the web; knows nothing of Qt.
+
+What a model writes is untrusted (OWASP LLM05): raw HTML is shown as the text it is, an image as
+"[image: alt - address]", a link to anything but http, https or mailto as text with its address, and characters that
+steer a terminal or turn the direction of a line are gone.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, Flag
+from functools import cache
+from itertools import pairwise
+from urllib.parse import urlsplit
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+LONGEST_WORD = 2_000  # characters; from about 20,000 on Qt needs seconds for one word (it is quadratic)
+_LONGEST_ADDRESS = 2_000
+LINK_SCHEMES = ("http", "https", "mailto")
+_NESTING = 20  # markdown-it drops what is nested deeper, so from here on we show the source
+_BREAK = "\u200b"  # zero-width space: a place where a line may break; taken out again when text is copied
+# ANSI escape sequences (ECMA-48): CSI, OSC with its end, and two-character ones
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_LINE_BREAKS = dict.fromkeys([0x0B, 0x0C, 0x85, 0x2028, 0x2029], "\n")
+_UNWANTED = {
+    **dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], None),  # controls
+    **dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], None),  # direction overrides and isolates
+    **dict.fromkeys([*range(0xFDD0, 0xFDF0), 0xFFFC, 0xFFFE, 0xFFFF], None),  # Qt marks frames and objects with these
+    **dict.fromkeys(range(0xD800, 0xE000), "\ufffd"),  # half a character
+    0x09: "\t",
+    0x0A: "\n",
+    **_LINE_BREAKS,
+}
+_LONG_WORD = re.compile(rf"\S{{{LONGEST_WORD}}}(?=\S)")
+_BARE_LINK = re.compile(r"https?://[^\s<>\"`]+")
+_LINE_TAG = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_TASK = re.compile(r"\[([ xX])\]\s+")
+_MARKS = ("•", "◦", "▪")
+
+
+class Look(Flag):
+    """How a piece of text looks."""
+
+    PLAIN = 0
+    BOLD = 1
+    ITALIC = 2
+    CODE = 4
+    STRIKE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of text with one look; `link` is a checked address or None."""
+
+    text: str
+    look: Look = Look.PLAIN
+    link: str | None = None
+
+
+Spans = tuple[Span, ...]
+
+
+class Nest(Enum):
+    """What a block can stand in."""
+
+    LIST = "list"
+    QUOTE = "quote"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a block stands: inside of what, from the outside in, and the mark of the list item that it opens."""
+
+    nest: tuple[Nest, ...] = ()
+    marker: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Running text; "\\n" in it is a line break."""
+
+    spans: Spans
+    place: Place = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading of level 1 to 6."""
+
+    level: int
+    spans: Spans
+    place: Place = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A block of code; the language is what the fence says, "" if nothing."""
+
+    language: str
+    text: str
+    place: Place = Place()
+
+
+class Side(Enum):
+    """How a column is set."""
+
+    LEFT = "left"
+    RIGHT = "right"
+    CENTRE = "center"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of cells, the header first; every row has as many cells as `sides`."""
+
+    sides: tuple[Side, ...]
+    rows: tuple[tuple[Spans, ...], ...]
+    place: Place = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A line across."""
+
+    place: Place = Place()
+
+
+Block = Paragraph | Heading | Code | Table | Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A block of the top level with all that is in it, and the source line where it begins.
+
+    In a list, `last_item_line` and `last_number` say where its last item begins and which number that has.
+    """
+
+    first_line: int
+    blocks: tuple[Block, ...]
+    last_item_line: int | None = None
+    last_number: int = 1
+
+
+def blocks(text: str) -> tuple[Block, ...]:
+    """The whole text as blocks."""
+    return tuple(block for section in sections(text) for block in section.blocks)
+
+
+def plain_blocks(text: str) -> tuple[Block, ...]:
+    """The text as it was typed, one paragraph a line group, nothing interpreted."""
+    return tuple(Paragraph((Span(part),)) for part in clean(text).strip("\n").split("\n\n\n\n"))
+
+
+def sections(text: str, first_number: int | None = None) -> tuple[Section, ...]:
+    """The text by blocks of the top level; a list that goes on from before starts with `first_number`."""
+    lines = clean_lines(text)
+    tokens = _parser().parse("\n".join(lines))
+    found = []
+    for group in _groups(tokens):
+        found.append(_section(group, lines, first_number))
+        first_number = None
+    return tuple(found)
+
+
+def clean_lines(text: str) -> list[str]:
+    """The lines of a text without what must not be shown; exactly one for each "\\n" and one more."""
+    return [clean(line).replace("\n", " ") for line in text.split("\n")]
+
+
+def clean(text: str) -> str:
+    """The text without escape sequences, controls and direction overrides, long words with places to break."""
+    return _LONG_WORD.sub(lambda word: word[0] + _BREAK, _ANSI.sub("", text).translate(_UNWANTED))
+
+
+def without_breaks(text: str) -> str:
+    """The text without the places to break that `clean` put into long words."""
+    return text.replace(_BREAK, "")
+
+
+def safe_link(address: str) -> str | None:
+    """The address if it leads to the web or a mailbox, else None."""
+    try:
+        parts = urlsplit(address)
+        is_safe = parts.scheme in LINK_SCHEMES and bool(parts.hostname or (parts.scheme == "mailto" and parts.path))
+    except ValueError:
+        return None
+    return address if is_safe and address.isprintable() else None
+
+
+@cache
+def _parser() -> MarkdownIt:
+    """CommonMark with tables; without HTML, and without link definitions, so that every block stands for itself."""
+    parser = MarkdownIt("commonmark", {"html": False, "maxNesting": _NESTING})
+    parser.validateLink = lambda url: True  # type: ignore[method-assign]  # `safe_link` decides, visibly
+    return parser.enable(["table", "strikethrough"]).disable(["reference", "html_block", "html_inline"])
+
+
+def _groups(tokens: list[Token]) -> Iterator[list[Token]]:
+    """The tokens of one top-level block after the other."""
+    starts = [index for index, token in enumerate(tokens) if token.level == 0 and token.nesting >= 0]
+    for start, end in pairwise([*starts, len(tokens)]):
+        yield tokens[start:end]
+
+
+def _section(tokens: list[Token], lines: list[str], first_number: int | None) -> Section:
+    first, last = tokens[0].map or [0, len(lines)]
+    if any(token.level >= _NESTING - 3 for token in tokens):
+        source = "\n".join(lines[first:last]).strip()
+        return Section(first, (Paragraph((Span(source),)),))
+    builder = _Builder(first_number)
+    for token in tokens:
+        builder.take(token)
+    items = [token for token in tokens if token.type == "list_item_open" and token.level == 1]
+    last_item_line = items[-1].map[0] if items and items[-1].map else None
+    return Section(first, tuple(builder.blocks), last_item_line, builder.last_number)
+
+
+class _Builder:
+    """Follows the tokens of one top-level block and gathers flat blocks."""
+
+    def __init__(self, first_number: int | None) -> None:
+        self.blocks: list[Block] = []
+        self.last_number = 1
+        self._first_number = first_number
+        self._nest: list[Nest] = []
+        self._numbers: list[int | None] = []  # of each open list the next number, None for bullets
+        self._marker = ""
+        self._heading = 0
+        self._sides: list[Side] = []
+        self._rows: list[list[Spans]] | None = None
+
+    def take(self, token: Token) -> None:
+        action = getattr(self, f"_{token.type}", None)
+        if action:
+            action(token)
+
+    def _blockquote_open(self, _: Token) -> None:
+        self._settle_marker()
+        self._nest.append(Nest.QUOTE)
+
+    def _blockquote_close(self, _: Token) -> None:
+        self._nest.pop()
+
+    def _bullet_list_open(self, _: Token) -> None:
+        self._open_list(None)
+
+    def _ordered_list_open(self, token: Token) -> None:
+        is_continued = self._first_number is not None and token.level == 0
+        self._open_list(self._first_number if is_continued else int(token.attrs.get("start", 1)))
+
+    def _open_list(self, number: int | None) -> None:
+        self._settle_marker()
+        self._nest.append(Nest.LIST)
+        self._numbers.append(number)
+
+    def _bullet_list_close(self, _: Token) -> None:
+        self._nest.pop()
+        self._numbers.pop()
+
+    _ordered_list_close = _bullet_list_close
+
+    def _list_item_open(self, token: Token) -> None:
+        number = self._numbers[-1]
+        if number is None:
+            self._marker = _MARKS[(len(self._numbers) - 1) % len(_MARKS)]
+            return
+        self._marker = f"{number}."
+        self._numbers[-1] = number + 1
+        if token.level == 1:
+            self.last_number = number
+
+    def _list_item_close(self, _: Token) -> None:
+        self._settle_marker()
+
+    def _heading_open(self, token: Token) -> None:
+        self._heading = int(token.tag[1])
+
+    def _heading_close(self, _: Token) -> None:
+        self._heading = 0
+
+    def _inline(self, token: Token) -> None:
+        spans = _spans(token.children or [])
+        if self._rows is not None:
+            self._rows[-1].append(spans)
+        elif self._heading:
+            self.blocks.append(Heading(self._heading, spans, self._place()))
+        else:
+            self.blocks.append(self._paragraph(spans))
+
+    def _paragraph(self, spans: Spans) -> Paragraph:
+        """A paragraph; at the start of an item "[ ]" and "[x]" become its mark."""
+        if self._marker and spans and (task := _TASK.match(spans[0].text)):
+            self._marker = "☐" if task[1] == " " else "☑"
+            spans = (Span(spans[0].text[task.end() :], spans[0].look, spans[0].link), *spans[1:])
+        return Paragraph(spans, self._place())
+
+    def _fence(self, token: Token) -> None:
+        self._settle_marker()
+        words = clean(token.info).split()
+        self.blocks.append(Code(words[0][:40] if words else "", clean(token.content.rstrip("\n")), self._place()))
+
+    _code_block = _fence
+
+    def _hr(self, _: Token) -> None:
+        self.blocks.append(Rule(self._place()))
+
+    def _table_open(self, _: Token) -> None:
+        self._settle_marker()
+        self._rows, self._sides = [], []
+
+    def _tr_open(self, _: Token) -> None:
+        assert self._rows is not None
+        self._rows.append([])
+
+    def _th_open(self, token: Token) -> None:
+        self._sides.append(_side(str(token.attrs.get("style", ""))))
+
+    def _table_close(self, _: Token) -> None:
+        assert self._rows is not None
+        width = len(self._sides)
+        rows = tuple((*row[:width], *[()] * (width - len(row))) for row in self._rows)
+        self._rows = None
+        self.blocks.append(Table(tuple(self._sides), rows, self._place()))
+
+    def _place(self) -> Place:
+        marker, self._marker = self._marker, ""
+        return Place(tuple(self._nest), marker)
+
+    def _settle_marker(self) -> None:
+        """An item that begins with something other than text gets its mark on a line of its own."""
+        if self._marker:
+            self.blocks.append(Paragraph((), self._place()))
+
+
+def _side(style: str) -> Side:
+    return next((side for side in Side if side.value in style), Side.LEFT)
+
+
+_LOOKS = {"strong": Look.BOLD, "em": Look.ITALIC, "s": Look.STRIKE}
+
+
+def _spans(tokens: list[Token]) -> Spans:
+    """The pieces of one line of text, neighbours with the same look joined."""
+    spans: list[Span] = []
+    look, link, told_address = Look.PLAIN, None, ""
+    for token in tokens:
+        name, _, edge = token.type.rpartition("_")
+        if name in _LOOKS:
+            look = look | _LOOKS[name] if edge == "open" else look & ~_LOOKS[name]
+        elif token.type == "link_open":
+            address = str(token.attrs.get("href", ""))
+            link = safe_link(address)
+            told_address = "" if link else f" ({address})"
+        elif token.type == "link_close":
+            spans.append(Span(clean(told_address), look))
+            link, told_address = None, ""
+        else:
+            spans += _pieces(token, look, link)
+    return _joined(spans)
+
+
+def _pieces(token: Token, look: Look, link: str | None) -> list[Span]:
+    match token.type:
+        case "text" | "text_special":
+            text = clean(_LINE_TAG.sub("\n", token.content))
+            return [Span(text, look, link)] if link else list(_with_links(text, look))
+        case "code_inline":
+            return [Span(clean(token.content), look | Look.CODE, link)]
+        case "softbreak" | "hardbreak":
+            return [Span("\n", look, link)]
+        case "image":
+            return [Span(clean(f"[image: {token.content} - {token.attrs.get('src', '')}]"), look, link)]
+        case _:
+            return [Span(clean(token.content), look, link)]
+
+
+def _with_links(text: str, look: Look) -> Iterator[Span]:
+    """The text with the web addresses in it made into links."""
+    end = 0
+    for found in _BARE_LINK.finditer(text):
+        if len(found[0]) > _LONGEST_ADDRESS:
+            continue
+        shown = _without_stop(found[0])
+        if address := safe_link(without_breaks(shown)):
+            yield Span(text[end : found.start()], look)
+            yield Span(shown, look, address)
+            end = found.start() + len(shown)
+    yield Span(text[end:], look)
+
+
+def _without_stop(address: str) -> str:
+    """The address without the full stop, or the bracket around it, that belongs to the sentence."""
+    while address[-1] in ".,:;!?'*_" or _is_closing(address):
+        address = address[:-1]
+    return address
+
+
+def _is_closing(address: str) -> bool:
+    last = address[-1]
+    return last in _PAIRS and address.count(last) > address.count(_PAIRS[last])
+
+
+_PAIRS = {")": "(", "]": "[", "}": "{"}
+
+
+def _joined(spans: list[Span]) -> Spans:
+    joined: list[Span] = []
+    for span in spans:
+        if not span.text:
+            continue
+        if joined and (joined[-1].look, joined[-1].link) == (span.look, span.link):
+            joined[-1] = Span(joined[-1].text + span.text, span.look, span.link)
+        else:
+            joined.append(span)
+    return tuple(joined)
