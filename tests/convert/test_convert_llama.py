@@ -184,9 +184,8 @@ def test_old_and_new_configs_say_the_same_about_rotation():
 
 
 def test_yarn_says_where_it_started():
-    settings = rope(rope_type="yarn", factor=4.0, original_max_position_embeddings=64, beta_fast=16)
+    settings = rope(rope_type="yarn", factor=4.0, original_max_position_embeddings=64, beta_fast=32)
     assert settings["llama.rope.scaling.original_context_length"] == 64
-    assert settings["llama.rope.scaling.yarn_beta_fast"] == 16.0
     assert "llama.rope.scaling.attn_factor" not in settings
 
 
@@ -221,6 +220,7 @@ def test_dynamic_stretching_is_warned_about():
         ({"rope_type": "longrope"}, Unsupported),
         ({"rope_type": "yarn", "factor": 4.0, "truncate": False}, Unsupported),
         ({"rope_type": "yarn", "factor": 4.0, "mscale": 1.0}, Unsupported),
+        ({"rope_type": "yarn", "factor": 4.0, "beta_fast": 16}, Unsupported),
         ({"rope_type": "default", "partial_rotary_factor": 0.5}, Unsupported),
         ({"rope_type": "linear"}, BadFile),
         ({"rope_type": "linear", "factor": -1.0}, BadFile),

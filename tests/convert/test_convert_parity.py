@@ -74,8 +74,7 @@ CASES = {
         {"head_dim": 64, "sliding_window": None}, TEKKEN, True, puts_bos=True, family="Mistral", n_shards=3
     ),
     "linear": Case(rope("linear", factor=4.0), QWEN2),
-    "yarn": Case(rope("yarn", **YARN, beta_fast=2.0, beta_slow=0.1, attention_factor=1.3), GPT2),
-    "yarn by default": Case(rope("yarn", **YARN), GPT2),
+    "yarn": Case(rope("yarn", **YARN, beta_fast=32.0, beta_slow=1.0, attention_factor=1.3), GPT2),
     "sentencepiece": Case(style="sentencepiece", puts_bos=True),
 }
 SMALL = {

@@ -101,6 +101,12 @@ def cut_by(regex):
     return {"type": "Sequence", "pretokenizers": [split, BYTES]}
 
 
+def kept_by(regex):
+    """The same cut as some converters write it: what the pattern does not match is removed, which is nothing."""
+    split = SPLIT | {"pattern": {"Regex": regex}, "behavior": "Removed", "invert": True}
+    return {"type": "Sequence", "pretokenizers": [split, BYTES]}
+
+
 DIGITS_THEN_GPT2 = {
     "type": "Sequence",
     "pretokenizers": [{"type": "Digits", "individual_digits": True}, BYTES | {"use_regex": True}],
@@ -117,6 +123,7 @@ DIGITS_THEN_GPT2 = {
         (cut_by(LLAMA3), True, "llama-bpe"),
         (cut_by(LLAMA3), False, "smaug-bpe"),
         (cut_by(QWEN2), False, "qwen2"),
+        (kept_by(QWEN2), False, "qwen2"),
         (cut_by(TEKKEN), True, "tekken"),
     ],
 )

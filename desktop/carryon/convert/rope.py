@@ -15,6 +15,9 @@ from carryon.convert.config import Config
 from carryon.convert.plan import Made
 from carryon.convert.write import Setting
 
+# What llama.cpp reads of YaRN from the files of a few other architectures only; for this one it takes these values.
+USUAL_YARN = {"truncate": True, "beta_fast": 32, "beta_slow": 1, "mscale": None, "mscale_all_dim": None}
+
 
 @dataclass(frozen=True)
 class Rope:
@@ -71,14 +74,12 @@ def _llama3(scaling: Config, config: Config, base: float, head_size: int) -> Rop
 
 
 def _yarn(scaling: Config, config: Config, base: float, head_size: int) -> Rope:
-    if not scaling.flag("truncate", True):
-        raise Unsupported(
-            "This model stretches its context by YaRN without rounding, which llama.cpp cannot.", LOOK_FOR_GGUF
-        )
-    if scaling.has("mscale") or scaling.has("mscale_all_dim"):
-        raise Unsupported(
-            "This model stretches its context by YaRN with mscale, which llama.cpp's Llama cannot.", LOOK_FOR_GGUF
-        )
+    for key, usual in USUAL_YARN.items():
+        if scaling.values.get(key) not in (None, usual):
+            raise Unsupported(
+                f"This model stretches its context by YaRN with its own {key}, which llama.cpp cannot.",
+                LOOK_FOR_GGUF,
+            )
     factor = _positive(scaling, "factor")
     settings: dict[str, Setting] = {
         "rope.scaling.type": "yarn",
@@ -87,9 +88,6 @@ def _yarn(scaling: Config, config: Config, base: float, head_size: int) -> Rope:
             "original_max_position_embeddings", config.whole("max_position_embeddings", 2048)
         ),
     }
-    for ours, theirs in (("yarn_beta_fast", "beta_fast"), ("yarn_beta_slow", "beta_slow")):
-        if scaling.has(theirs):
-            settings[f"rope.scaling.{ours}"] = scaling.number(theirs)
     if scaling.has("attention_factor"):
         # llama.cpp multiplies by 0.1 ln(factor) + 1 of its own accord (ggml rope_yarn)
         settings["rope.scaling.attn_factor"] = scaling.number("attention_factor") / (0.1 * math.log(factor) + 1)
