@@ -7,6 +7,8 @@ import sys
 import time
 from contextlib import contextmanager
 
+import psutil
+
 from carryon.engine.protocol import Loading, LoadRequest, Ready, decode_event, encode_request
 
 MODULE = "carryon.worker.serve"
@@ -15,7 +17,8 @@ MODULE = "carryon.worker.serve"
 def start_child(module=MODULE, *arguments, **options):
     """A worker process with its pipes open."""
     command = [sys.executable, "-P", "-m", module, *arguments]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    return subprocess.Popen(command, **pipes)
 
 
 class Answer:
@@ -149,6 +152,14 @@ def words_of(events):
     """The texts of a stream's chunks."""
     chunks = [event["choices"][0] for event in events if isinstance(event, dict)]
     return [text for chunk in chunks if (text := chunk.get("text") or chunk.get("delta", {}).get("content"))]
+
+
+def is_gone(pid):
+    """Ended; a zombie that nobody has collected yet counts as ended."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def wait_until(is_so, within_s):

@@ -86,6 +86,27 @@ def random_model(path, words=COUNTING, template=CHATML, shape=None, **options):
     return write(path, shape, vocabulary, template, random_tensors(shape, said, heard), **options)
 
 
+def windowed_model(path, window=64):
+    """A model like Gemma 3: five of its six layers see only the last `window` tokens."""
+    shape = Shape(layers=6, window=window)
+    vocabulary = Vocabulary(COUNTING)
+    said, heard = np.random.default_rng(3).standard_normal((2, len(vocabulary), shape.hidden)).astype(np.float32)
+    heard[-len(CONTROL) :] = 0
+    tensors = random_tensors(shape, said, heard)
+    for layer in range(shape.layers):
+        for name, size in (
+            ("post_attention_norm", shape.hidden), ("post_ffw_norm", shape.hidden),
+            ("attn_q_norm", shape.hidden // shape.heads), ("attn_k_norm", shape.hidden // shape.heads),
+        ):
+            tensors[f"blk.{layer}.{name}.weight"] = np.ones(size, np.float32)
+
+    def head_sizes(writer):
+        writer.add_key_length(shape.hidden // shape.heads)
+        writer.add_value_length(shape.hidden // shape.heads)
+
+    return write(path, shape, vocabulary, CHATML, tensors, "gemma3", extra=head_sizes)
+
+
 def tokens_of(word, vocabulary):
     return [word] if word in vocabulary.ids else [byte_alphabet()[byte] for byte in word.encode()]
 

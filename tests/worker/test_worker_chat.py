@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from fakes import tiny_gguf
 from fakes.real_worker import question, words_of
 
 COUNTED = " one two three four five six seven eight nine ten"
@@ -135,14 +136,29 @@ def test_greedy_answers_are_the_same_each_time(random_speaker):
     assert random_speaker.says("say", max_tokens=24) == random_speaker.says("say", max_tokens=24)
 
 
-@pytest.mark.parametrize("penalty", [{"repeat_penalty": 10.0}, {"frequency_penalty": 2.0, "presence_penalty": 2.0}])
-def test_penalties_break_a_circle(start_worker, tmp_path, penalty):
-    from fakes import tiny_gguf
+@pytest.fixture(scope="module")
+def undecided(start_worker, tmp_path_factory):
+    """Says ' one two one two' for ever, but only just."""
+    path = tmp_path_factory.mktemp("undecided") / "circle.gguf"
+    tiny_gguf.speaking_model(path, [" one", " two"], then=" one", sharpness=0.005)
+    return start_worker(path)
 
-    circle = tiny_gguf.speaking_model(tmp_path / "circle.gguf", [" one", " two"], then=" one", sharpness=0.01)
-    worker = start_worker(circle)
-    assert worker.says("go", max_tokens=12) == " one two" * 6
-    assert worker.says("go", max_tokens=12, **penalty) != " one two" * 6
+
+@pytest.mark.parametrize("name", ["frequency_penalty", "presence_penalty"])
+def test_a_penalty_breaks_a_circle(undecided, name):
+    assert undecided.says("go", max_tokens=12) == " one two" * 6
+    assert undecided.says("go", max_tokens=12, **{name: 2.0}).count(" one") < 6
+
+
+def test_penalties_count_what_the_prompt_said(undecided):
+    firm = {"presence_penalty": 2.0, "frequency_penalty": 1.0, "max_tokens": 1}
+    assert undecided.says("go", **firm) == " one"
+    assert undecided.says("say one please", **firm) != " one"
+
+
+def test_repeat_penalty_finds_other_words(random_speaker):
+    plain = random_speaker.says("say", max_tokens=40)
+    assert random_speaker.says("say", max_tokens=40, repeat_penalty=5.0) != plain
 
 
 def test_top_k_one_is_greedy_at_any_heat(random_speaker):

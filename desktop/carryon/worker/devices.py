@@ -1,11 +1,15 @@
 """The devices that the engine sees: CPU, GPUs, and llama.cpp RPC servers on other machines.
 
-Run as a program it prints them as one line of JSON; a driver that crashes takes only that child along.
+Run as a program it prints them as one line of JSON, with --rpc HOST:PORT those of another machine too;
+a driver that crashes, or a peer that talks nonsense, takes only that child along.
 """
 
+import argparse
 import ctypes
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +21,7 @@ from carryon.worker.capi import L, symbol, version
 _KINDS = (DeviceKind.CPU, DeviceKind.GPU, DeviceKind.IGPU, DeviceKind.OTHER, DeviceKind.OTHER)  # ggml_backend_dev_type
 _RPC = b"RPC"
 _ANSWER_S = 3.0
+_TRIAL_S = 6.0
 
 
 class RpcUnreachable(Exception):
@@ -72,14 +77,20 @@ def supports_rpc() -> bool:
 def connect_rpc(endpoints: Iterable[str]) -> None:
     """Adds the devices of each "host:port". Raises RpcUnreachable.
 
-    A dead peer aborts the whole process later on, so each one is knocked at first.
+    llama.cpp aborts the process when a peer talks nonsense and waits for ever when it is silent,
+    so each one is knocked at first, and then tried out in a child.
     """
     for endpoint in endpoints:
         _knock(endpoint)
-        server = _add_server(endpoint)
-        if not server:
-            raise RpcUnreachable(endpoint, "the server speaks another RPC version or has no device")
-        symbol("ggml_backend_register", None, ctypes.c_void_p)(server)
+        _try_out(endpoint)
+        _add(endpoint)
+
+
+def _add(endpoint: str) -> None:
+    server = _add_server(endpoint)
+    if not server:
+        raise RpcUnreachable(endpoint, "the server speaks another RPC version or has no device")
+    symbol("ggml_backend_register", None, ctypes.c_void_p)(server)
 
 
 def _knock(endpoint: str) -> None:
@@ -89,6 +100,16 @@ def _knock(endpoint: str) -> None:
             pass
     except (OSError, ValueError, OverflowError) as error:
         raise RpcUnreachable(endpoint, str(error)) from error
+
+
+def _try_out(endpoint: str) -> None:
+    command = [sys.executable, "-P", "-m", "carryon.worker.devices", "--rpc", endpoint]
+    try:
+        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TRIAL_S, check=True)
+    except subprocess.TimeoutExpired as error:
+        raise RpcUnreachable(endpoint, "it does not answer") from error
+    except subprocess.CalledProcessError as error:
+        raise RpcUnreachable(endpoint, "it is no RPC server of this engine's version") from error
 
 
 def _add_server(endpoint: str) -> int | None:
@@ -130,8 +151,13 @@ def _report() -> dict[str, Any]:
 
 def main() -> None:
     """Prints what the engine sees and ends."""
+    parser = argparse.ArgumentParser(prog="carryon.worker.devices", description=__doc__)
+    parser.add_argument("--rpc", metavar="HOST:PORT", help="the devices of this llama.cpp RPC server too")
+    endpoint = parser.parse_args().rpc
     out = tie.take_stdout()
     tie.die_quietly()
+    if endpoint:
+        _add(endpoint)
     out.write(json.dumps(_report()).encode() + b"\n")
 
 

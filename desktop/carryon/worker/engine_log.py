@@ -2,6 +2,8 @@
 
 import sys
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -42,6 +44,14 @@ class EngineLog:
     def attach(self) -> None:
         """From here on the engine's lines come here instead of to its own printing."""
         L.llama_log_set(self._callback, None)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What is logged meanwhile is not kept: it is about something else."""
+        kept = list(self.lines)
+        yield
+        self.lines.clear()
+        self.lines.extend(kept)
 
     def errors(self) -> list[str]:
         """The lines at level ERROR, oldest first."""

@@ -34,12 +34,14 @@ class Model:
 
     @classmethod
     def load(
-        cls, path: str, *, n_gpu_layers: int, use_mmap: bool, on_progress: Callable[[float], None]
+        cls, path: str, *, n_gpu_layers: int, use_mmap: bool, is_plan: bool = False,
+        on_progress: Callable[[float], None] = lambda _: None,
     ) -> "Model":
-        """Reads the file; blocks until it is loaded. Raises LoadFailed."""
+        """Reads the file; blocks until it is loaded. A plan reads only the header. Raises LoadFailed."""
         parameters = L.llama_model_default_params()
         parameters.n_gpu_layers = n_gpu_layers
         parameters.load_mode = L.LLAMA_LOAD_MODE_MMAP if use_mmap else L.LLAMA_LOAD_MODE_NONE
+        parameters.no_alloc = is_plan
         no_devices = (ctypes.c_void_p * 1)(None)
         if n_gpu_layers == 0:  # CPU only means it: no GPU is touched for long prompts either
             parameters.devices = ctypes.addressof(no_devices)
@@ -55,6 +57,23 @@ class Model:
         """How many layers lie on GPUs, the output layer included; a negative request means all."""
         all_layers = self.n_layers + 1
         return all_layers if self.n_gpu_layers < 0 else min(self.n_gpu_layers, all_layers)
+
+    @property
+    def n_kv_heads(self) -> int:
+        """Heads of a layer's cache; where layers differ, as if each had all heads."""
+        is_uniform = self._of_architecture("attention.head_count_kv") is not None
+        return int(L.llama_model_n_head_kv(self.handle) if is_uniform else L.llama_model_n_head(self.handle))
+
+    @property
+    def head_sizes(self) -> tuple[int, int]:
+        """Numbers in one key and in one value."""
+        usual = L.llama_model_n_embd(self.handle) // max(L.llama_model_n_head(self.handle), 1)
+        key, value = (self._of_architecture(f"attention.{name}_length") for name in ("key", "value"))
+        return int(key or usual), int(value or usual)
+
+    @property
+    def architecture(self) -> str:
+        return self.metadata("general.architecture") or ""
 
     @property
     def description(self) -> str:
@@ -81,6 +100,13 @@ class Model:
         if L.llama_model_meta_val_str(self.handle, encoded, None, 0) < 0:
             return None
         return _string(lambda buffer, size: L.llama_model_meta_val_str(self.handle, encoded, buffer, size))
+
+    def free(self) -> None:
+        """Gives the memory back; nothing of the model may be used after it."""
+        L.llama_model_free(self.handle)
+
+    def _of_architecture(self, key: str) -> str | None:
+        return self.metadata(f"{self.architecture}.{key}")
 
     def why_it_cannot_chat(self) -> str | None:
         """A model that loads but cannot continue a text, in a few words; None for one that can."""
@@ -139,6 +165,11 @@ class Context:
         self.clear()
         return 0
 
+    def free(self) -> None:
+        """Gives the memory back."""
+        self._batch.free()
+        L.llama_free(self.handle)
+
     def clear(self) -> None:
         """Forgets everything."""
         L.llama_memory_clear(self.memory, False)
@@ -167,6 +198,9 @@ class Batch:
         _copy(array("b", bytes(count)), self.outputs)
         self.outputs[count - 1] = int(wants_logits)
         self.struct.n_tokens = count
+
+    def free(self) -> None:
+        L.llama_batch_free(self.struct)
 
 
 class AbortFlag:

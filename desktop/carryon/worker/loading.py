@@ -13,6 +13,7 @@ from carryon.worker.capi import layout_complaint
 from carryon.worker.devices import Device, RpcUnreachable
 from carryon.worker.engine_log import EngineLog
 from carryon.worker.llama import Context, LoadFailed, Model
+from carryon.worker.plan import CELL_BYTES, kv_bound_bytes, planned_ram
 from carryon.worker.refusals import refusal_of_file, refusal_of_load
 
 _LARGEST_CONTEXT = 2**31 - 1
@@ -48,13 +49,13 @@ def load(request: LoadRequest, log: EngineLog, on_progress: Callable[[float], No
     _check(request)
     found = _devices(request)
     n_gpu_layers, notices = _layers(request, found)
-    _check_memory(request, n_gpu_layers)
+    _check_weights(request, n_gpu_layers, log)
     try:
         model = Model.load(request.model_path, n_gpu_layers=n_gpu_layers, use_mmap=request.use_mmap,
                            on_progress=on_progress)
         _check_kind(model)
-        context = Context(model, n_ctx=request.n_ctx, n_threads=request.n_threads or physical_cores(),
-                          kv_type=request.kv_type)
+        _check_context(request, model, log)
+        context = Context(model, n_ctx=request.n_ctx, n_threads=_threads(request), kv_type=request.kv_type)
     except LoadFailed as error:
         raise LoadRefused(refusal_of_load(Path(request.model_path), log)) from error
     notices += _context_notices(request, model)
@@ -96,20 +97,49 @@ def _layers(request: LoadRequest, found: list[Device]) -> tuple[int, tuple[str, 
     return request.n_gpu_layers, ()
 
 
-def _check_memory(request: LoadRequest, n_gpu_layers: int) -> None:
-    """Weights without mmap are committed memory; too many of them and the system kills processes, not only this one."""
-    if request.use_mmap or n_gpu_layers:
-        return
+def _check_weights(request: LoadRequest, n_gpu_layers: int, log: EngineLog) -> None:
+    """Weights without mmap are committed memory. Systems promise more of it than there is, and kill when it is used."""
     wanted = Path(request.model_path).stat().st_size
-    free = psutil.virtual_memory().available + psutil.swap_memory().free
+    if request.use_mmap or wanted <= _free_bytes():
+        return
+    if n_gpu_layers:
+        with log.aside():
+            plan = planned_ram(request, n_gpu_layers, _threads(request))
+        wanted = plan.weights_bytes if plan else 0
+    _refuse_beyond_memory(wanted)
+
+
+def _check_context(request: LoadRequest, model: Model, log: EngineLog) -> None:
+    """The same for the KV cache; only when the bound comes near does the engine plan it exactly."""
+    bound = kv_bound_bytes(model, request.n_ctx, request.kv_type)
+    if bound < _free_bytes() // 2:
+        return
+    if request.n_ctx * CELL_BYTES > _free_bytes():
+        _refuse_beyond_memory(max(bound, request.n_ctx * CELL_BYTES))
+    with log.aside():
+        plan = planned_ram(request, model.n_gpu_layers, _threads(request))
+    if plan is not None:
+        _refuse_beyond_memory(plan.kv_bytes + plan.compute_bytes)
+
+
+def _refuse_beyond_memory(wanted: int) -> None:
+    free = _free_bytes()
     if wanted > free:
         facts = {"device": "CPU", "wanted_bytes": wanted}
         raise LoadRefused(Refused(Reason.OUT_OF_MEMORY, f"{free} bytes of memory are free", facts))
 
 
+def _free_bytes() -> int:
+    return int(psutil.virtual_memory().available + psutil.swap_memory().free)
+
+
+def _threads(request: LoadRequest) -> int:
+    return request.n_threads or physical_cores()
+
+
 def _check_kind(model: Model) -> None:
     if why := model.why_it_cannot_chat():
-        facts = {"architecture": model.metadata("general.architecture") or ""}
+        facts = {"architecture": model.architecture}
         raise LoadRefused(Refused(Reason.UNSUPPORTED_ARCHITECTURE, why, facts))
 
 

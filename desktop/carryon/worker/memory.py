@@ -4,7 +4,7 @@ import ctypes
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from carryon.engine.protocol import DeviceKind, DeviceMemory
@@ -26,8 +26,13 @@ class Use:
     compute_bytes: int = 0
     output_bytes: int = 0
 
-    def plus(self, **more: int) -> "Use":
-        return replace(self, **{name: getattr(self, name) + size for name, size in more.items()})
+    def __add__(self, other: "Use") -> "Use":
+        return Use(
+            self.weights_bytes + other.weights_bytes,
+            self.kv_bytes + other.kv_bytes,
+            self.compute_bytes + other.compute_bytes,
+            self.output_bytes + other.output_bytes,
+        )
 
 
 _PURPOSES = {"model": "weights_bytes", "KV": "kv_bytes", "RS": "kv_bytes", "compute": "compute_bytes",
@@ -46,7 +51,7 @@ def uses_from_log(lines: Iterable[str]) -> dict[str, Use]:
     """Buffer type -> use, by the "... buffer size" lines of a load: portable, to 0.01 MiB."""
     uses: dict[str, Use] = {}
     for name, purpose, size in (match.groups() for line in lines for match in _SIZE_LINE.finditer(line)):
-        uses[name] = uses.get(name, Use()).plus(**{_PURPOSES[purpose]: round(float(size) * _MIB)})
+        uses[name] = uses.get(name, Use()) + Use(**{_PURPOSES[purpose]: round(float(size) * _MIB)})
     return uses
 
 
@@ -66,6 +71,11 @@ def breakdown(context: Any) -> dict[str, Use] | None:
     header = (ctypes.c_uint64 * 6)()
     read(ctypes.addressof(header), context)
     return dict(_walk(header[2]))
+
+
+def total(uses: Iterable[Use]) -> Use:
+    """The sum of several."""
+    return sum(uses, start=Use())
 
 
 def is_host(buffer_type: str) -> bool:
@@ -90,13 +100,8 @@ def _with_outputs(exact: Mapping[str, Use], logged: Mapping[str, Use]) -> dict[s
 
 
 def _entry(device: Device, buffers: Mapping[str, Use]) -> DeviceMemory:
-    total = Use()
-    for name, use in buffers.items():
-        if _lies_on(device, name):
-            total = total.plus(weights_bytes=use.weights_bytes, kv_bytes=use.kv_bytes,
-                               compute_bytes=use.compute_bytes, output_bytes=use.output_bytes)
-    return DeviceMemory(device.name, device.description, device.kind, total.weights_bytes, total.kv_bytes,
-                        total.compute_bytes, total.output_bytes)
+    use = total(use for name, use in buffers.items() if _lies_on(device, name))
+    return DeviceMemory(device.name, device.description, device.kind, **asdict(use))
 
 
 def _lies_on(device: Device, buffer_type: str) -> bool:

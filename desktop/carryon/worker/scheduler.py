@@ -4,7 +4,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from carryon.worker.capi import L
@@ -40,11 +40,35 @@ class Generation:
     is_cancelled: bool = False
 
 
+class Pace:
+    """How many prompt tokens to decode at once: as many as the context takes, fewer on a slow machine.
+
+    The CPU looks at the abort flag between two nodes of the graph. The largest node, a feed-forward matrix, is about
+    a quarter of a layer (Llama 3 8B: 59 of 218 million weights), so a chunk of 0.2 s a layer has none above 60 ms;
+    and a person sees the prompt being read at least every 3 s. The first chunk is small: the speed is not known yet.
+    """
+
+    def __init__(self, largest: int, n_layers: int) -> None:
+        self._largest = largest
+        self._longest_s = min(3.0, 0.2 * n_layers)
+        self.n_tokens = min(64, largest)
+
+    def timed(self, n_tokens: int, decode: Callable[[], int]) -> int:
+        """Decodes a chunk and learns from it."""
+        started = time.perf_counter()
+        code = decode()
+        if code == 0 and n_tokens >= 32:  # a few tokens say nothing about many
+            wished = n_tokens * self._longest_s / max(time.perf_counter() - started, 1e-6)
+            self.n_tokens = max(32, min(self._largest, int(wished) // 32 * 32))
+        return code
+
+
 @dataclass
 class Slot:
-    """One sequence of the context and the tokens that it holds."""
+    """One sequence of the context, the tokens that it holds, and the pace at which it reads."""
 
     context: Context
+    pace: Pace
     tokens: list[int] = field(default_factory=list)
 
     def reuse(self, prompt: Sequence[int]) -> int:
@@ -69,7 +93,7 @@ class Scheduler:
     def __init__(self, model: Model, context: Context) -> None:
         self._model = model
         self._context = context
-        self._slot = Slot(context)
+        self._slot = Slot(context, Pace(context.chunk, model.n_layers))
         self._waiting: queue.SimpleQueue[Generation] = queue.SimpleQueue()
         self._speaking: Generation | None = None
         self._lock = threading.Lock()
@@ -153,18 +177,23 @@ class Answer:
     def _read_prompt(self, n_cached: int) -> Finish | None:
         """In chunks, with a look at the flag between two, because GPUs cannot be interrupted; None when all is read."""
         prompt, tokens = self._ask.prompt, self._slot.tokens
-        for start in range(n_cached, len(prompt), self._context.chunk):
+        while (start := len(tokens)) < len(prompt):
             if self._generation.is_cancelled:
                 return Finish.CANCELLED
             self._outbox.put(PromptProgress(start, len(prompt)))
-            part = prompt[start : start + self._context.chunk]
-            is_last = start + len(part) == len(prompt)
-            code = self._context.decode(part, start, wants_logits=is_last)
-            tokens.extend(part)
+            part = prompt[start : start + self._slot.pace.n_tokens]
+            code = self._slot.pace.timed(len(part), lambda: self._read(part))  # noqa: B023 - called before the next turn
             if code:
                 return self._interrupted(code)
-        L.llama_synchronize(self._context.handle)
         return None
+
+    def _read(self, part: Sequence[int]) -> int:
+        tokens = self._slot.tokens
+        is_last = len(tokens) + len(part) == len(self._ask.prompt)
+        code = self._context.decode(part, len(tokens), wants_logits=is_last)
+        L.llama_synchronize(self._context.handle)  # a GPU is still at work when llama_decode returns
+        tokens.extend(part)
+        return code
 
     def _say_words(self, chain: Chain) -> Finish:
         """The loop that runs for every token: a few microseconds of Python, the same for the first and the last."""

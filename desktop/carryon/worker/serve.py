@@ -50,6 +50,7 @@ from carryon.worker.template import (
 )
 
 _PROGRESS_S = 0.05
+_LAST_PORT = 65535
 _NO_TEMPLATE = "This model's file has no chat template, so a plain 'User: ... Assistant:' form is used."
 _BAD_TEMPLATE = (
     "The chat template in this model's file cannot be used ({why}), so a plain 'User: ... Assistant:' form is used."
@@ -79,7 +80,7 @@ def _say(out: BinaryIO, event: Event) -> None:
 def _request(line: bytes) -> LoadRequest:
     try:
         return decode_request(line)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LoadRefused(Refused(Reason.BAD_REQUEST, f"the load request is not understood: {error}")) from error
 
 
@@ -104,6 +105,8 @@ def _serve(request: LoadRequest, say: Callable[[Event], None]) -> None:
 
 def _listener(host: str, port: int) -> socket.socket:
     """A socket that is bound before the long load, so that a taken port is known at once."""
+    if not 0 <= port <= _LAST_PORT:
+        raise LoadRefused(Refused(Reason.BAD_REQUEST, f"{port} is not a port number"))
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -114,8 +117,6 @@ def _listener(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, option, 1)
         listener.bind(address)
         return listener
-    except OverflowError as error:
-        raise LoadRefused(Refused(Reason.BAD_REQUEST, f"{port} is not a port number")) from error
     except OSError as error:
         raise LoadRefused(Refused(Reason.PORT_TAKEN, f"{host}: {error}", {"port": port})) from error
 
@@ -159,7 +160,7 @@ def _ready(
         port=port,
         token=request.api_key or secrets.token_urlsafe(32),
         model_name=request.model_name or Path(request.model_path).stem,
-        architecture=model.metadata("general.architecture") or "",
+        architecture=model.architecture,
         n_layers=model.n_layers,
         n_gpu_layers=model.n_offloaded,
         n_ctx=loaded.context.n_ctx,
