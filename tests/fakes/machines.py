@@ -54,6 +54,18 @@ WITH_GPU = replace(
 
 GPU_WITHOUT_ENGINE_SUPPORT = replace(WITH_GPU, engine=CPU_ONLY.engine)
 
+RPC_ONLY = replace(
+    CPU_ONLY,
+    engine=EngineDevices(
+        "llama.cpp (llama-cpp-python 0.3.36)",
+        True,
+        (
+            EngineDevice("RPC0", "127.0.0.1:50052", DeviceKind.RPC, 8 * GB, 8 * GB),
+            EngineDevice("CPU", "AMD Ryzen 7 5800X", DeviceKind.CPU, 21_000_000_000, 33_600_000_000),
+        ),
+    ),
+)
+
 BROKEN = replace(
     CPU_ONLY,
     engine=None,
