@@ -17,7 +17,7 @@ def newer_python():
     """A Python on this machine that is new enough, as a command; "" when none is found."""
     folders = os.environ.get("PATH", "").split(os.pathsep)
     names = ["python3.%d" % minor for minor in range(20, NEEDED[1] - 1, -1)]  # noqa: UP031
-    there = [name for name in names if any(os.path.exists(os.path.join(one, name)) for one in folders)]  # noqa: PTH
+    there = [name for name in names if any(os.path.exists(os.path.join(one, name)) for one in folders)]  # noqa: PTH110, PTH118
     return there[0] if there else ""
 
 

@@ -68,15 +68,8 @@ class Workshop:
         return self.cache.find(self.recipe(choice)) is not None
 
     def recipe(self, choice: Choice) -> Recipe:
-        """What names this choice in the cache: only a build from source depends on the CPU (with CUDA, on the GPUs)."""
-        match choice:
-            case Prebuilt(variant):
-                return Recipe(self.version, f"prebuilt-{variant}", (), "", system_identity())
-            case Source(flags, Accelerator.CUDA):
-                gpus = self.facts.nvidia.capabilities if self.facts.nvidia else ()
-                return Recipe(self.version, "cuda", flags, f"{cpu_identity()}; GPUs {gpus}", system_identity())
-            case Source(flags, accelerator):
-                return Recipe(self.version, accelerator.value, flags, cpu_identity(), system_identity())
+        """What names this choice in the cache."""
+        return recipe(choice, self.version, self.facts)
 
     def _installed(self, choice: Choice) -> Engine:
         was_cached = self.is_cached(choice)
@@ -139,20 +132,41 @@ class Workshop:
                      f"llama-cpp-python=={self.version}")
         if isinstance(choice, Prebuilt) and choice.accelerator is Accelerator.CUDA:
             cuda_runtime.provide(self.env, int(choice.variant.removeprefix("cu")[:2]))
-        return self._probed(choice)
+        found = probed(self.env, choice, self.model)
+        return Engine(self.recipe(choice).key, choice.accelerator, isinstance(choice, Source), found.has_rpc,
+                      tuple(name for name, _ in found.devices))
 
-    def _probed(self, choice: Choice) -> Engine:
-        """Runs the engine in a child. Raises NotTrusted when it dies, does not compute or lacks its accelerator."""
-        model = [self.model] if self.model else []
-        ended = run_shown("Trying the engine", [self.env.python, PROBE, *model], log=self.env.log)
-        if not ended.is_good:
-            raise NotTrusted(f"The engine ({described(choice)}) does not work here: {death(ended)}.",
-                             f"The whole output is in {self.env.log}.")
-        told = json.loads(ended.lines[-1])
-        if choice.accelerator is Accelerator.CUDA and all(one["type"] == "CPU" for one in told["devices"]):
-            raise NoGpu(f"The engine ({described(choice)}) starts, and sees no GPU.")
-        names = tuple(one["name"] for one in told["devices"])
-        return Engine(self.recipe(choice).key, choice.accelerator, isinstance(choice, Source), told["has_rpc"], names)
+
+@dataclass(frozen=True)
+class Found:
+    """What the probe found in an engine: its devices by name and type."""
+
+    devices: tuple[tuple[str, str], ...]
+    has_rpc: bool
+
+
+def probed(env: VirtualEnv, choice: Choice, model: Path | None) -> Found:
+    """Runs the installed engine in a child. Raises NotTrusted when it dies or does not compute, NoGpu without a GPU."""
+    ended = run_shown("Trying the engine", [env.python, PROBE, *([model] if model else [])], log=env.log)
+    if not ended.is_good:
+        raise NotTrusted(f"The engine ({described(choice)}) does not work here: {death(ended)}.",
+                         f"The whole output is in {env.log}.")
+    told = json.loads(ended.lines[-1])
+    if choice.accelerator is Accelerator.CUDA and all(one["type"] == "CPU" for one in told["devices"]):
+        raise NoGpu(f"The engine ({described(choice)}) starts, and sees no GPU.")
+    return Found(tuple((one["name"], one["type"]) for one in told["devices"]), told["has_rpc"])
+
+
+def recipe(choice: Choice, version: str, facts: Facts) -> Recipe:
+    """What names a choice in the cache: only a build from source depends on the CPU (with CUDA, on the GPUs)."""
+    match choice:
+        case Prebuilt(variant):
+            return Recipe(version, f"prebuilt-{variant}", (), "", system_identity())
+        case Source(flags, Accelerator.CUDA):
+            gpus = facts.nvidia.capabilities if facts.nvidia else ()
+            return Recipe(version, "cuda", flags, f"{cpu_identity()}; GPUs {gpus}", system_identity())
+        case Source(flags, accelerator):
+            return Recipe(version, accelerator.value, flags, cpu_identity(), system_identity())
 
 
 def in_order(choices: Sequence[Choice], is_cached: Callable[[Choice], bool]) -> list[Choice]:
@@ -191,8 +205,7 @@ def death(ended: Ended) -> str:
 
 def build_failure(ended: Ended, log: Path) -> SetupFailed:
     """What a failed build means to a person."""
-    lines = [line for line in ended.lines if "error: subprocess-exited-with-error" not in line]
-    known = pip_failure(Ended(ended.code, tuple(lines)), log)
+    known = pip_failure(ended, log)
     if not known.message.startswith("pip could not"):
         return known
-    return SetupFailed(f"Building the engine failed: {reason(lines)}.", f"The whole output is in {log}.")
+    return SetupFailed(f"Building the engine failed: {reason(ended.lines)}.", f"The whole output is in {log}.")

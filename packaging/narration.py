@@ -18,7 +18,7 @@ from typing import IO, TextIO
 
 BEAT_S = 30.0            # a log without a terminal gets a line this often: quieter looks dead to a watching CI
 TERMINAL_BEAT_S = 0.25
-KEPT_LINES = 60          # of a child's output, to say why it failed
+KEPT_LINES = 500         # of a child's output, to say why it failed: other compilers talk on after the one that failed
 
 NINJA_STEP = re.compile(r"\[(\d+)/(\d+)\]\s*(.*)")           # ninja's "[12/345] Building CXX object …"
 MAKE_STEP = re.compile(r"\[\s*(\d+)%\]\s*(.*)")              # make's "[ 12%] Building CXX object …"
@@ -32,6 +32,11 @@ class SetupFailed(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    @property
+    def text(self) -> str:
+        """All that a person reads."""
+        return f"{self.message}\n{self.hint}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -72,10 +77,12 @@ def step_of(line: str) -> Step | None:
 
 
 def _object_name(doing: str) -> str:
-    """`Building CXX object a/b/c.cpp.o` is the file `c.cpp` to a person."""
-    if " object " not in doing:
-        return doing.strip()
-    return Path(doing.rsplit(" ", 1)[1]).name.removesuffix(".o").removesuffix(".obj")
+    """The file `c.cpp` to a person, from `Building CXX object a/b/c.cpp.o` or a whole `g++ ... -c a/b/c.cpp`."""
+    if found := re.search(r" object \S*?([^/\s]+?)\.o(?:bj)?\b|\s-c (?:\S*/)?(\S+)$", doing):
+        return found[1] or found[2]
+    if found := re.search(r"\s-o (?:\S*/)?(\S+)", doing):
+        return f"linking {found[1]}"
+    return doing.strip()[:60]
 
 
 def clock_text(seconds: float) -> str:
@@ -99,7 +106,7 @@ def run_shown(title: str, command: Sequence[str | Path], *, log: Path, environme
     """Runs a child with its output in `log`, and shows on `out` that it is working: never silent for `beat_s`."""
     line = _StatusLine(title, out or sys.stdout, beat_s)
     recent: deque[str] = deque(maxlen=KEPT_LINES)
-    with log.open("a", encoding="utf-8") as record, _child(command, environment, folder) as child:
+    with log.open("a", encoding="utf-8", buffering=1) as record, _child(command, environment, folder) as child:
         record.write(f"\n$ {' '.join(map(str, command))}\n")
         for text in _lines_or_beats(child, line.beat_s):
             if text is not None:
@@ -200,5 +207,5 @@ class _StatusLine:
 
 def _writable(text: str, encoding: str | None) -> str:
     """Text that this stream can write: an old console must not end the setup with a UnicodeEncodeError."""
-    name = encoding or "ascii"
+    name = encoding or "utf-8"
     return text.encode(name, "replace").decode(name)

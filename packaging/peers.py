@@ -123,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         folder = programs_folder() if wish.where else build(wish.jobs)
     except SetupFailed as error:
-        print(f"{error.message}\n{error.hint}", file=sys.stderr)
+        print(error.text, file=sys.stderr)
         return 1
     if folder is None:
         print("Not built yet: run python3 packaging/peers.py", file=sys.stderr)

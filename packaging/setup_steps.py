@@ -17,7 +17,7 @@ import checks
 import torch_cpu
 from build_cache import BuildCache, cache_root
 from engine_choice import Accelerator, Choice, Facts, choices, read_facts
-from engine_install import Engine, Workshop
+from engine_install import Engine, Workshop, recipe
 from narration import SetupFailed, say
 from system_packages import how_to_install, missing_libraries, packager
 from virtual_env import VirtualEnv
@@ -40,7 +40,7 @@ environment:
   CARRYON_ENGINE_CACHE   where built engines are kept (default: carryon in the user's cache folder)
   CARRYON_WHEEL_INDEX    another index of prebuilt engines, laid out as llama-cpp-python's
   CARRYON_TORCH_INDEX    another index with torch's CPU build (only --test installs torch)
-  CMAKE_ARGS             more CMake flags for building the engine, such as -DGGML_VULKAN=ON
+  CMAKE_ARGS             more CMake flags where the engine is built, such as -DGGML_VULKAN=ON
 """
 
 
@@ -72,18 +72,41 @@ class Stamp:
     is_from_source: bool
     has_rpc: bool
 
-    def suits(self, root: Path, wish: Wish, best: Choice) -> bool:
-        """Whether this is the wanted environment. `best` is the first choice of engine on this machine."""
+    def suits(self, root: Path, wish: Wish, engine: "WantedEngine") -> bool:
+        """Whether this is the wanted environment."""
         return (self.files == files_sum(root) and wish.extras in ("", self.extras)
-                and self.has_engine(wish, best))
+                and engine.is_met_by(self))
 
     def is_of(self, root: Path, env: VirtualEnv) -> bool:
         """Whether the environment is still the one that was made here: a moved or copied checkout is not."""
         return self.root == str(root) and self.python == str(env.python.resolve()) and env.python.exists()
 
-    def has_engine(self, wish: Wish, best: Choice) -> bool:
-        """Whether the engine may stay: it was chosen for the same accelerator, and is built here if that is wished."""
-        return self.accelerator == best.accelerator.value and (self.is_from_source or not wish.from_source)
+
+@dataclass(frozen=True)
+class WantedEngine:
+    """The engines that would do here, the best first."""
+
+    version: str
+    facts: Facts
+    choices: tuple[Choice, ...]
+    must_be_built: bool                      # --from-source: then a change of flags counts too
+
+    @property
+    def accelerator(self) -> Accelerator:
+        return self.choices[0].accelerator
+
+    def is_met_by(self, stamp: Stamp) -> bool:
+        """Whether the engine that is there may stay: a newer driver alone is no reason to fetch another one."""
+        if self.must_be_built:
+            return stamp.engine_key in [recipe(one, self.version, self.facts).key for one in self.choices]
+        return stamp.engine_key.startswith(f"{self.version}-") and stamp.accelerator == self.accelerator.value
+
+
+def wanted_engine(root: Path, wish: Wish) -> WantedEngine:
+    """What this machine wants, of the version that the project pins."""
+    facts = read_facts()
+    wanted = tuple(choices(facts, from_source=wish.from_source))
+    return WantedEngine(engine_version(root), facts, wanted, wish.from_source)
 
 
 def wish_of(arguments: Sequence[str] | None, environment: Mapping[str, str] = os.environ) -> Wish:
@@ -104,36 +127,34 @@ def wish_of(arguments: Sequence[str] | None, environment: Mapping[str, str] = os
 
 def set_up(root: Path, wish: Wish) -> VirtualEnv:
     """The environment, ready for what is wished. Raises SetupFailed."""
-    facts, env = read_facts(), VirtualEnv(root / ".venv")
-    wanted = choices(facts, from_source=wish.from_source)
+    wanted, env = wanted_engine(root, wish), VirtualEnv(root / ".venv")
     stamp = read_stamp(env)
     if stamp and not stamp.is_of(root, env):
         stamp = None
-    if stamp and stamp.suits(root, wish, wanted[0]):
+    if stamp and stamp.suits(root, wish, wanted):
         return env
     say(f"Setting up Carryon in {env.folder}.")
     if not (stamp and env.is_usable):
         env.create()
         stamp = None
     _stamp_file(env).unlink(missing_ok=True)                 # a setup that fails from here on is done again
-    engine = _engine(root, env, wish, facts, wanted, stamp)
+    engine = _engine(root, env, wish, wanted, stamp)
     _install_project(root, env, wish)
     write_stamp(env, Stamp(str(root), str(env.python.resolve()), files_sum(root), wish.extras, *engine))
     return env
 
 
-def _engine(root: Path, env: VirtualEnv, wish: Wish, facts: Facts, wanted: Sequence[Choice],
+def _engine(root: Path, env: VirtualEnv, wish: Wish, wanted: WantedEngine,
             stamp: Stamp | None) -> tuple[str, str, bool, bool]:
     """The installed engine as the stamp notes it; the old one stays where it still suits."""
-    version = engine_version(root)
-    if stamp and stamp.engine_key.startswith(f"{version}-") and stamp.has_engine(wish, wanted[0]):
+    if stamp and wanted.is_met_by(stamp):
         return stamp.engine_key, stamp.accelerator, stamp.is_from_source, stamp.has_rpc
-    say(machine_text(facts))
-    shop = Workshop(env, BuildCache(cache_root() / "engines"), WheelIndex(wish.wheel_index), facts, version,
-                    _constraints(root), built_in_model(root))
-    engine = shop.install(wanted)
-    say(engine_text(engine, wanted[0].accelerator))
-    return engine.key, wanted[0].accelerator.value, engine.is_from_source, engine.has_rpc
+    say(machine_text(wanted.facts))
+    shop = Workshop(env, BuildCache(cache_root() / "engines"), WheelIndex(wish.wheel_index), wanted.facts,
+                    wanted.version, _constraints(root), built_in_model(root))
+    engine = shop.install(wanted.choices)
+    say(engine_text(engine, wanted.accelerator))
+    return engine.key, wanted.accelerator.value, engine.is_from_source, engine.has_rpc
 
 
 def _install_project(root: Path, env: VirtualEnv, wish: Wish) -> None:
@@ -262,7 +283,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return run(wish_of(arguments))
     except SetupFailed as error:
-        print(f"\n{error.message}\n{error.hint}".rstrip(), file=sys.stderr)
+        print(f"\n{error.text}", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"\n{error.filename or 'A file'} cannot be used: {error.strerror or error}.\n"

@@ -13,6 +13,8 @@ from system_packages import VENV, how_to_install, packager
 SILENT_NETWORK = re.compile(
     r"NewConnectionError|ConnectTimeoutError|ReadTimeoutError|ProxyError|NameResolutionError|Max retries exceeded|"
     r"Temporary failure in name resolution|Network is unreachable|Connection refused|[Tt]imed out")
+COMPILERS_ERROR = re.compile(r"^\S+:\d+(?::\d+)?: (?:fatal )?error: |^CMake Error|^nvcc fatal")
+NOT_OFFERED = re.compile(r"No matching distribution found for (\S+)")
 NO_SPACE = re.compile(r"No space left on device")
 
 
@@ -90,12 +92,18 @@ def pip_failure(ended: Ended, log: Path) -> SetupFailed:
         return SetupFailed("The package index cannot be reached.",
                            "Check the network, or name an index that answers (PIP_INDEX_URL=https://...), and run this "
                            f"again; what was done is kept.\nThe whole output is in {log}.")
+    if found := NOT_OFFERED.search(told):
+        return SetupFailed(f"The package index has no {found[1]} for this system, or cannot be reached.",
+                           "Check the network and the index that pip uses (PIP_INDEX_URL), and run this again.\n"
+                           f"The whole output is in {log}.")
     return SetupFailed(f"pip could not install what Carryon needs: {reason(ended.lines)}",
                        f"The whole output is in {log}.")
 
 
 def reason(lines: Sequence[str]) -> str:
-    """The line of a child's output that says best why it failed: an error, else the last one."""
+    """The line that says best why a child failed: the compiler's first error, else pip's last, else the last one."""
     said = [line.strip() for line in lines if line.strip()]
-    errors = [line for line in said if re.search(r"\berror\b[: ]", line, re.IGNORECASE)]
+    if compilers := [line for line in said if COMPILERS_ERROR.search(line)]:
+        return compilers[0]
+    errors = [line for line in said if line.startswith("ERROR: ")]
     return (errors or said or ["it said nothing"])[-1].removeprefix("ERROR: ")
