@@ -21,6 +21,7 @@ from carryon.convert.encode import Bytes, encode, is_finite
 from carryon.convert.families import plan_of
 from carryon.convert.forms import GgmlType, OutType
 from carryon.convert.plan import FamilyPlan, Made, Stored
+from carryon.convert.sampling import sampling_settings
 from carryon.convert.tokenizer import read_vocabulary
 from carryon.convert.write import Setting, TensorInfo, header_bytes, padding
 
@@ -87,7 +88,8 @@ def prepare(checkpoint: Checkpoint, out_type: OutType, name: str = "") -> Recipe
     vocabulary = read_vocabulary(checkpoint.folder, checkpoint.config, plan.n_vocab)
     tensors = [(TensorInfo(one.name, one.shape, form_of(one.name, one.shape, out_type)), one) for one in plan.tensors]
     infos = [info for info, _ in tensors]
-    settings = {**_general(name or checkpoint.name, plan, out_type), **plan.settings, **vocabulary.settings()}
+    general = {**_general(name or checkpoint.name, plan, out_type), **sampling_settings(checkpoint.folder)}
+    settings = {**general, **plan.settings, **vocabulary.settings()}
     warnings = (*plan.warnings, *vocabulary.warnings, *_odd_widths(infos, out_type))
     return Recipe(header_bytes(settings, infos), tensors, warnings)
 
