@@ -12,6 +12,7 @@ import pytest
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from fakes import fake_engine, machines
+from PySide6.QtCore import QCoreApplication, QEvent
 
 from carryon.app.services import Services, build
 from carryon.base.settings import Theme
@@ -43,8 +44,10 @@ def nothing_left_behind() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def worn(qapp):
-    """The light theme at normal size, whatever the test before wore."""
-    theme.apply(qapp, Theme.LIGHT, 100)
+    """The light theme at normal size, whatever the test before wore; its widgets are gone by now."""
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    if theme.is_dark() or theme.px(100) != 100 or not qapp.styleSheet():
+        theme.apply(qapp, Theme.LIGHT, 100)
     return qapp
 
 

@@ -183,8 +183,9 @@ def test_without_a_gpu_what_was_remembered_becomes_cpu_only(desk, model):
 @pytest.mark.parametrize(
     ("text", "n_ctx"),
     [
-        ("8k", 8192), ("8 K", 8192), ("8192", 8192), ("8,192", 8192), ("8192 tokens", 8192), ("256", 256), ("255", None),
-        ("", None), ("k", None), ("many", None), ("-5", None), ("1.5k", None), ("99999999999999", None), ("٣٢٠٠", None),
+        ("8k", 8192), ("8 K", 8192), ("8192", 8192), ("8,192", 8192), ("8192 tokens", 8192), ("256", 256),
+        ("255", None), ("", None),
+        ("k", None), ("many", None), ("-5", None), ("1.5k", None), ("99999999999999", None), ("٣٢٠٠", None),
     ],
 )
 def test_a_context_is_read_as_people_write_it(text, n_ctx):

@@ -88,7 +88,9 @@ def test_an_unknown_training_is_said():
     assert "unknown" in texts.facts_text(unknown)
 
 
-@pytest.mark.parametrize(("fraction", "words"), [(None, "Loading Carryon guide…"), (0.42, "Loading Carryon guide… 42 %")])
+@pytest.mark.parametrize(
+    ("fraction", "words"), [(None, "Loading Carryon guide…"), (0.42, "Loading Carryon guide… 42 %")]
+)
 def test_loading_in_words(fraction, words):
     wish = LoadWish(guide(), 4096, 0)
     assert texts.loading_text(form(loading=LoadingModel(wish, fraction))) == words
