@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from carryon.app.host import ModelState
 from carryon.app.services import Services
-from carryon.base.errors import AppError
+from carryon.base.errors import AppError, EngineError
 from carryon.chat.message import Message, State
 from carryon.hardware.machine import Machine
 from carryon.ui import theme
@@ -44,6 +44,8 @@ class ChatPage(QWidget):
     load_dialog_wanted = Signal()
     machine_wanted = Signal()
     notice_wanted = Signal(str, object)
+    log_wanted = Signal()
+    answered = Signal(object)  # a Message with its figures
 
     def __init__(self, services: Services, presenter: ChatPresenter | None = None) -> None:
         super().__init__()
@@ -110,6 +112,8 @@ class ChatPage(QWidget):
 
     def change_message(self, message: Message) -> None:
         self.transcript.change_message(message)
+        if message.figures:
+            self.answered.emit(message)
 
     def show_reading(self, done: int, total: int) -> None:
         self.transcript.show_reading(done, total)
@@ -126,6 +130,8 @@ class ChatPage(QWidget):
     def show_problem(self, problem: Problem | None) -> None:
         if problem:
             steps = [(_STEPS[step], self._taker(step)) for step in problem.steps]
+            if isinstance(problem.error, EngineError):
+                steps.append((texts.SHOW_LOG, self.log_wanted.emit))
             self.card.show_error(problem.error, [*steps, (texts.CLOSE, self.presenter.close_problem)])
         self.card.setVisible(problem is not None)
 

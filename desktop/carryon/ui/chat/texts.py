@@ -28,7 +28,7 @@ TRANSCRIPT, YOU = "Conversation", "You"
 
 LOAD_AGAIN, LOAD_GUIDE, CHOOSE_MODEL = "Load again", "Chat with the built-in guide", "Choose a model…"
 LOAD_LONGER, EDIT_QUESTION = "Load with a longer context…", "Change the question"
-TRY_AGAIN, CLOSE = "Try again", "Close"
+TRY_AGAIN, SHOW_LOG, CLOSE = "Try again", "Show log", "Close"
 CANCEL_LOADING, MODEL_BUTTON_TIP = "Cancel loading", "Choose and load a model (Ctrl+L)"
 ABOUT_MACHINE = "About this machine"
 
