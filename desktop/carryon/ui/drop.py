@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from PySide6.QtCore import QMimeData, Qt
+from PySide6.QtCore import QEvent, QMimeData, QObject, Qt
+from PySide6.QtGui import QDragEnterEvent
 from PySide6.QtWidgets import QLabel, QWidget
 
 from carryon.ui import texts
@@ -30,3 +31,21 @@ class DropSign(QLabel):
         self.setGeometry(self._page.rect())
         self.show()
         self.raise_()
+
+
+class _LetsModelsThrough(QObject):
+    """A field that takes text must not take a model file: its path would land in the text."""
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if isinstance(event, QDragEnterEvent) and model_in(event.mimeData()):
+            event.ignore()  # the next one who is asked is the parent, and in the end the window
+            return True
+        return False
+
+
+def let_models_through(page: QWidget) -> None:
+    """Makes every field of a page leave model files to the window."""
+    lets_through = _LetsModelsThrough(page)
+    for field in page.findChildren(QWidget):
+        if field.acceptDrops():
+            field.installEventFilter(lets_through)

@@ -17,7 +17,7 @@ from carryon.hardware.machine import Machine
 from carryon.ui import texts
 from carryon.ui.banners import Banners
 from carryon.ui.chat.page import ChatPage
-from carryon.ui.drop import DropSign, model_in
+from carryon.ui.drop import DropSign, let_models_through, model_in
 from carryon.ui.loading.page import LoadDialog
 from carryon.ui.log_dialog import LogDialog
 from carryon.ui.machine_watch import MachineWatch
@@ -46,7 +46,6 @@ class Window(QMainWindow):
         super().__init__()
         self._services = services
         self._dialog: LoadDialog | None = None
-        self._file_dialog: QFileDialog | None = None
         self.machine = MachineWatch(services.runner, services.probing)
         self.chat = ChatPage(services)
         self.settings = SettingsPage(services)
@@ -196,6 +195,7 @@ class Window(QMainWindow):
         self.memory = MemoryPanel(self._content)
         self._toast = Toast(self._content, texts.UNDO)
         self._drop_sign = DropSign(self)
+        let_models_through(self.chat)
         is_welcomed = self._services.settings.now.was_welcomed
         self._pages.setCurrentIndex(CHAT if is_welcomed else WELCOME)
         self.rail.show_current(CHAT)
@@ -205,11 +205,14 @@ class Window(QMainWindow):
         self.chat.load_dialog_wanted.connect(self.show_load_dialog)
         self.chat.machine_wanted.connect(self.show_machine)
         self.chat.notice_wanted.connect(self.say)
+        self.chat.log_wanted.connect(self.show_log)
+        self.chat.answered.connect(lambda message: self.status.show_speed(message.figures.tokens_per_s))
         self.settings.appearance_wanted.connect(self.appearance_wanted)
         self.settings.machine_look_wanted.connect(self.machine.look)
         self.settings.notice_wanted.connect(self.say)
+        self.settings.chats_restored.connect(self._list_chats_again)
         self.welcome.guide_wanted.connect(self.chat_with_guide)
-        self.welcome.file_wanted.connect(self._leave_welcome_for_file)
+        self.welcome.file_wanted.connect(self.choose_file)
         self.welcome.machine_wanted.connect(self.show_machine)
         self.welcome.skipped.connect(self._skip_welcome)
         self.banners.load_wanted.connect(self._services.host.load)
@@ -280,6 +283,9 @@ class Window(QMainWindow):
         if isinstance(state, LoadedModel) and (even_if_hidden or self.memory.isVisible()):
             self.memory.show_model(state, self.machine.machine, self.status.use)
 
+    def _list_chats_again(self) -> None:
+        self.chat.presenter.search(self.chat.conversations.search.text())
+
     def _unload(self) -> None:
         self.memory.hide()
         self._services.host.unload()
@@ -287,9 +293,6 @@ class Window(QMainWindow):
     def _file_chosen(self, file: str) -> None:
         self._welcomed()
         self.open_path(Path(file))
-
-    def _leave_welcome_for_file(self) -> None:
-        self.choose_file()
 
     def _skip_welcome(self) -> None:
         self._welcomed()

@@ -24,8 +24,8 @@ class ShortenedButton(QPushButton):
             self._fit()
 
     def sizeHint(self) -> QSize:
-        width = QFontMetrics(self.font()).horizontalAdvance(f" {self._name}{self._rest}") + self._frame()
-        return QSize(width, super().sizeHint().height())
+        words = QFontMetrics(self.font()).horizontalAdvance(f" {self._name}{self._rest}")
+        return QSize(words + self._frame() + theme.px(4), super().sizeHint().height())
 
     def minimumSizeHint(self) -> QSize:
         return QSize(theme.px(96), super().minimumSizeHint().height())
@@ -42,6 +42,6 @@ class ShortenedButton(QPushButton):
         self.setText(" " + metrics.elidedText(name + self._rest, Qt.TextElideMode.ElideRight, room))
 
     def _frame(self) -> int:
-        """Icon, padding, focus ring, and what rounding may cost."""
+        """Icon, padding and focus ring."""
         icon = self.iconSize().width() + theme.px(6) if not self.icon().isNull() else 0
-        return icon + theme.px(22)
+        return icon + theme.px(18)

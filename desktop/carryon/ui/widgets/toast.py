@@ -12,6 +12,7 @@ from carryon.ui.widgets.spacing import spaced
 
 SHOWN_MS = 6000
 SHOWN_WITH_UNDO_MS = 10000
+ABOVE_BOTTOM_PX = 128  # clear of the line where messages are written
 
 
 class Toast(QFrame):
@@ -70,4 +71,4 @@ class Toast(QFrame):
             self._words.setMinimumWidth(0)
             self._words.setMaximumWidth(16777215)
         self.adjustSize()
-        self.move((parent.width() - self.width()) // 2, parent.height() - self.height() - theme.px(48))
+        self.move((parent.width() - self.width()) // 2, parent.height() - self.height() - theme.px(ABOVE_BOTTOM_PX))
