@@ -107,7 +107,7 @@ def _try_out(endpoint: str) -> None:
     try:
         subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TRIAL_S, check=True)
     except subprocess.TimeoutExpired as error:
-        raise RpcUnreachable(endpoint, "it does not answer") from error
+        raise RpcUnreachable(endpoint, "it does not answer, or it serves another engine") from error
     except subprocess.CalledProcessError as error:
         raise RpcUnreachable(endpoint, "it is no RPC server of this engine's version") from error
 

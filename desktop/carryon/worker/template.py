@@ -24,6 +24,9 @@ PLAIN = (
     "{% for message in messages %}{{ message.role | capitalize }}: {{ message.content }}\n\n{% endfor %}Assistant:"
 )
 PLAIN_STOPS = ("\nUser:",)
+# A mark is made of these and nothing else, so no template splits, trims or changes it; eight are a hundred bits.
+_PRIVATE_USE = range(0xE000, 0xF900)
+_MARK_LENGTH = 8
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,7 @@ class Shield:
 
     def __init__(self, control: ControlTexts) -> None:
         self._control = control
-        self._mark = f"\ue000{secrets.token_hex(8)}\ue001"
+        self._mark = "".join(chr(secrets.choice(_PRIVATE_USE)) for _ in range(_MARK_LENGTH))
 
     def marked(self, content: str) -> str:
         """The content with a mark inside each control text, and at an edge where one could arise with what follows.
