@@ -102,7 +102,7 @@ class Composer(QFrame):
         self._hint = label("", "small", wraps=True)
         self.guide = button(texts.LOAD_GUIDE, "", on_click=self.guide_wanted.emit)
         self.choose = button(texts.CHOOSE_MODEL, "", on_click=self.model_wanted.emit)
-        self.keep = button(texts.DO_NOT_SEND, "link", on_click=self.keep_wanted.emit)
+        self.keep = button(texts.DO_NOT_SEND, "quiet", on_click=self.keep_wanted.emit)
         self._counting = QTimer(self, singleShot=True, interval=COUNT_AFTER_MS)
         self._counting.timeout.connect(lambda: self.count_wanted.emit(self.text))
         self._arrange()

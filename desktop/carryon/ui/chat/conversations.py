@@ -4,10 +4,11 @@ from collections.abc import Callable
 from datetime import datetime
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, QPoint, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QFont, QKeyEvent, QKeySequence
+from PySide6.QtGui import QColor, QFont, QKeyEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
+    QLabel,
     QLineEdit,
     QListView,
     QMenu,
@@ -75,10 +76,12 @@ class ConversationModel(QAbstractListModel):
         if isinstance(one, str):
             return self._heading(one, role)
         match role:
-            case _ROLE.DisplayRole:
-                return f"{one.title}  ·  writing…" if one.id in self._answering else one.title
-            case _ROLE.EditRole | _ROLE.ToolTipRole | _ROLE.AccessibleTextRole:
+            case _ROLE.DisplayRole | _ROLE.EditRole:
                 return one.title
+            case _ROLE.DecorationRole if one.id in self._answering:
+                return theme.icon("ph.pencil-line", "accent")
+            case _ROLE.ToolTipRole | _ROLE.AccessibleTextRole:
+                return texts.listed(one.title, is_answering=one.id in self._answering)
         return None
 
     def _heading(self, words: str, role: int) -> object:
@@ -185,6 +188,28 @@ class ConversationList(QListView):
         menu.deleteLater()
 
 
+class SearchField(QLineEdit):
+    """With a sign that grows with the text; the icons that a QLineEdit takes keep their size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setPlaceholderText(texts.SEARCH_HINT)
+        self.setAccessibleName(texts.SEARCH)
+        self.setClearButtonEnabled(True)
+        self._sign = QLabel(self)
+        OnTheme(self, self._size)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._size()
+
+    def _size(self) -> None:
+        side = theme.px(16)
+        self._sign.setPixmap(theme.icon("ph.magnifying-glass").pixmap(side, side))
+        self._sign.setGeometry(theme.px(8), (self.height() - side) // 2, side, side)
+        self.setTextMargins(side + theme.px(4), 0, 0, 0)
+
+
 class Conversations(QFrame):
     """The side of the chat page."""
 
@@ -198,11 +223,7 @@ class Conversations(QFrame):
         self.list = ConversationList(self.model)
         self.new = button(texts.NEW_CHAT, "", "ph.plus", self.new_wanted.emit)
         self.new.setToolTip(f"{texts.NEW_CHAT} (Ctrl+N)")
-        self.search = QLineEdit()
-        self.search.setPlaceholderText(texts.SEARCH_HINT)
-        self.search.setAccessibleName(texts.SEARCH)
-        self.search.setClearButtonEnabled(True)
-        self._sign = self.search.addAction(theme.icon("ph.magnifying-glass"), QLineEdit.ActionPosition.LeadingPosition)
+        self.search = SearchField()
         self._delay = QTimer(self, singleShot=True, interval=SEARCH_AFTER_MS)
         self._delay.timeout.connect(lambda: self.search_wanted.emit(self.search.text()))
         self.search.textEdited.connect(lambda _: self._delay.start())
@@ -256,5 +277,5 @@ class Conversations(QFrame):
 
     def _size(self) -> None:
         self.setFixedWidth(theme.px(WIDTH))
-        self._sign.setIcon(theme.icon("ph.magnifying-glass"))
+        self.list.setIconSize(QSize(theme.px(14), theme.px(14)))
         self.list.scheduleDelayedItemsLayout()

@@ -69,14 +69,16 @@ class Writer:
         self._cursor = QTextCursor(document)
         self.blocks: list[Block] = []
         self.starts: list[int] = []  # of each block the position of its first character
+        self.extended: int | None = None  # the block that the last change made longer
         self._is_fresh = True  # nothing is written yet
         self._base = _Formats(ink)
 
     def replace_from(self, keep: int, blocks: tuple[Block, ...]) -> int:
         """Keeps the first blocks and writes the others after them, but leaves alone what is the same already.
 
-        Returns the index of the first block that was written.
+        Returns the index of the first block that was changed.
         """
+        self.extended = None
         same = keep
         while same < len(self.blocks) and same - keep < len(blocks) and self.blocks[same] == blocks[same - keep]:
             same += 1
@@ -85,12 +87,13 @@ class Writer:
             return same
         self._cursor.beginEditBlock()
         if same == len(self.blocks) - 1 and rest and self._extend(rest[0]):
+            self.extended = same
             same, rest = same + 1, rest[1:]
         self._cut(same)
         for block in rest:
             self._write(block)
         self._cursor.endEditBlock()
-        return same
+        return same if self.extended is None else self.extended
 
     def _extend(self, block: Block) -> bool:
         """Adds what was added to the last block; False if it must be written anew."""
@@ -203,13 +206,12 @@ class Writer:
         self._begin(format_, self._base.tiny)
 
     def _table(self, block: Table, gap: int) -> None:
-        self._begin(self._spacer(gap), self._base.tiny)
-        columns = len(block.sides)
-        table = self._cursor.insertTable(len(block.rows), columns, self._table_format(block))
+        self._begin(self._spacer(0), self._base.tiny)  # Qt gives an empty block before a table no height at all
+        table = self._cursor.insertTable(len(block.rows), len(block.sides), self._table_format(block, gap))
         for number, row in enumerate(block.rows):
             for column, spans in enumerate(row):
                 cell = table.cellAt(number, column)
-                cell.setFormat(self._base.header_cell if number == 0 else self._base.cell)
+                cell.setFormat(self._base.cell(is_header=number == 0, is_first=column == 0))
                 cursor = cell.firstCursorPosition()
                 cursor.setBlockFormat(self._cell_format(block.sides[column]))
                 look = self._base.bold if number == 0 else self._base.plain(Place())
@@ -218,11 +220,12 @@ class Writer:
         self._cursor.setBlockFormat(self._spacer(0))
         self._cursor.setBlockCharFormat(self._base.tiny)
 
-    def _table_format(self, block: Table) -> QTextTableFormat:
+    def _table_format(self, block: Table, gap: int) -> QTextTableFormat:
         format_ = QTextTableFormat()
+        format_.setTopMargin(gap)
         format_.setBorder(0)
         format_.setBorderStyle(QTextFrameFormat.BorderStyle.BorderStyle_None)
-        format_.setCellPadding(theme.px(6))
+        format_.setCellPadding(0)
         format_.setCellSpacing(0)
         format_.setBorderCollapse(True)
         format_.setHeaderRowCount(1)
@@ -304,8 +307,6 @@ class _Formats:
         self.tiny = self._of(1, ink.text)
         self.code = self._of(ink.code_px, ink.text)
         self._fix(self.code)
-        self.cell = self._cell(ink.border)
-        self.header_cell = self._cell(ink.soft)
 
     def plain(self, place: Place) -> QTextCharFormat:
         return self._quoted if Nest.QUOTE in place.nest else self._plain
@@ -348,12 +349,16 @@ class _Formats:
         format_.setForeground(QColor(colour))
         return format_
 
-    def _cell(self, line: str) -> QTextTableCellFormat:
-        """A cell with a hairline under it."""
+    def cell(self, *, is_header: bool, is_first: bool) -> QTextTableCellFormat:
+        """A cell with a hairline under it; the first column stands flush with the text."""
         format_ = QTextTableCellFormat()
+        format_.setTopPadding(theme.px(5))
+        format_.setBottomPadding(theme.px(6))
+        format_.setLeftPadding(0 if is_first else theme.px(10))
+        format_.setRightPadding(theme.px(10))
         format_.setBottomBorder(1)
         format_.setBottomBorderStyle(QTextFrameFormat.BorderStyle.BorderStyle_Solid)
-        format_.setBottomBorderBrush(QBrush(QColor(line)))
+        format_.setBottomBorderBrush(QBrush(QColor(self._ink.soft if is_header else self._ink.border)))
         return format_
 
     def _fix(self, format_: QTextCharFormat) -> None:

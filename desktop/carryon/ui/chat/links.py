@@ -38,6 +38,7 @@ class LinkDialog(QDialog):
         spaced(column, (20, 18, 20, 16), 10)
         self.host = label(real_host(address), "title", wraps=True, selectable=True)
         self.whole = label(_breakable(address), "soft", wraps=True, selectable=True)
+        column.addWidget(label(texts.LEADS_TO))
         column.addWidget(self.host)
         column.addWidget(self.whole)
         self._add_buttons(column, texts.MAIL_OPEN if is_mail else texts.LINK_OPEN)

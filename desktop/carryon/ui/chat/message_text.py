@@ -13,6 +13,7 @@ from PySide6.QtGui import (
     QPainter,
     QPaintEvent,
     QPen,
+    QResizeEvent,
     QTextBlock,
     QWheelEvent,
 )
@@ -65,6 +66,10 @@ class MessageText(QTextBrowser):
     def blocks(self) -> list[Block]:
         return self._writer.blocks
 
+    def was_extended(self, part: int) -> bool:
+        """Whether a block was made longer by the last change, rather than written anew."""
+        return part == self._writer.extended
+
     def set_width(self, width: int) -> None:
         """Breaks the lines for this width."""
         if width != self.lineWrapColumnOrWidth():
@@ -79,12 +84,9 @@ class MessageText(QTextBrowser):
         """The width that the text would take if no line were broken."""
         return round(self.document().idealWidth()) + 1
 
-    def code_lines(self, part: int) -> Iterator[QTextBlock]:
-        """The lines of a code block."""
-        first, last = self._ends(part)
-        while first.isValid() and first.position() <= last.position():
-            yield first
-            first = first.next()
+    def code_line(self, part: int, number: int) -> QTextBlock:
+        """A line of a code block, counted from 0."""
+        return self.document().findBlockByNumber(self._ends(part)[0].blockNumber() + number)
 
     def expose(self, top: float, bottom: float) -> None:
         """Says which part of the text is seen: only there are copy buttons."""
@@ -113,6 +115,10 @@ class MessageText(QTextBrowser):
         self.has_ring = False
         self.focus_changed.emit()
         super().focusOutEvent(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._place_copies()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()  # the transcript scrolls

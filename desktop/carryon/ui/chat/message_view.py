@@ -20,6 +20,7 @@ PIECE = 4_000  # characters drawn in one go: a few milliseconds
 AT_ONCE_S = 0.012  # how long a message may take to appear; the rest follows piece by piece
 MARGIN = 8  # around the text, where the focus ring is
 _BUBBLE_X, _BUBBLE_Y = 14, 10
+_UNDER_LINE = 5  # the line height leaves room under the last line that a bubble has already
 _COPIED_MS = 1_500
 
 
@@ -240,10 +241,10 @@ class MessageView(QWidget):
         self.text.set_width(widest)
         width = min(widest, self.text.ideal_width())
         self.text.set_width(width)
-        height = self.text.needed_height()
+        height = self.text.needed_height() - theme.px(_UNDER_LINE)
         left = margin + inner - width - 2 * pad_x
         self._bubble = QRect(left, 0, width + 2 * pad_x, height + 2 * pad_y)
-        self.text.setGeometry(left + pad_x, pad_y, width, height)
+        self.text.setGeometry(left + pad_x, pad_y, width, height + pad_y)
         return self._bubble.bottom() + 1
 
     def _offer_copy(self) -> None:

@@ -42,6 +42,7 @@ SUGGESTIONS = (
     "How much memory does a model need?",
 )
 
+LEADS_TO = "This link leads to"
 LINK_TITLE, LINK_OPEN, LINK_COPY, LINK_CANCEL = "Open a web page?", "Open in browser", "Copy address", "Cancel"
 MAIL_TITLE, MAIL_OPEN = "Write a mail?", "Open mail program"
 
@@ -190,6 +191,11 @@ def period(when: Period) -> str:
             return _DAYS[when]
         case Month(year, month):
             return f"{_MONTHS[month - 1]} {year}"
+
+
+def listed(title: str, *, is_answering: bool) -> str:
+    """A chat in the list, for its tooltip and for a screen reader."""
+    return f"{title}, an answer is being written" if is_answering else title
 
 
 def nothing_found(search: str) -> str:
