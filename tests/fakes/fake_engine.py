@@ -70,6 +70,7 @@ def _arguments():
     parser.add_argument("--ending", default="stop", choices=("stop", "length", "context"))
     parser.add_argument("--gpu-layers", type=int, help="what was really offloaded; default: as asked")
     parser.add_argument("--n-layers", type=int, default=32)
+    parser.add_argument("--notice", help="what the load did differently, in a sentence")
     return parser
 
 
@@ -121,6 +122,7 @@ def _ready(server):
         has_chat_template=True,
         memory=(cpu, gpu) if on_gpu else (cpu,),
         load_ms=options.load_ms,
+        notices=(options.notice,) if options.notice else (),
     )
 
 

@@ -56,6 +56,12 @@ def make_services(carryon_home, qapp) -> Iterator:
     """Services with a fake engine (options as in fakes/fake_engine.py) and a machine that needs no probing."""
     made: list[tuple[Services, MainThread]] = []
 
+    def end() -> None:
+        for services, bridge in made:
+            bridge.close()
+            services.end()
+        made.clear()
+
     def make(machine=machines.CPU_ONLY, **engine_options) -> Services:
         bridge = MainThread()
         services = build(carryon_home, bridge.post, fake_engine.command(**engine_options))
@@ -64,10 +70,9 @@ def make_services(carryon_home, qapp) -> Iterator:
         made.append((services, bridge))
         return services
 
+    make.end = end  # as the application does after its last event
     yield make
-    for services, bridge in made:
-        services.end()
-        bridge.close()
+    end()
 
 
 @pytest.fixture
@@ -84,7 +89,7 @@ def metering():
 
 
 @pytest.fixture
-def make_window(make_services, qtbot):
+def make_window(make_services, qapp, qtbot):
     """The whole window on fake services, shown; keyword options as in make_services."""
     from carryon.ui.window import Window
 
@@ -92,7 +97,8 @@ def make_window(make_services, qtbot):
         window = Window(services or make_services(**options), metering)
         qtbot.addWidget(window)
         window.show()
-        qtbot.waitExposed(window)
+        window.activateWindow()
+        qtbot.waitUntil(lambda: qapp.activeWindow() is window)  # shortcuts work in no other
         return window
 
     return make

@@ -84,8 +84,8 @@ def _run(app: QApplication, instance: Instance, place: Home, file: Path | None, 
             QTimer.singleShot(0, lambda: window.open_path(file))
         return app.exec()
     finally:
+        bridge.close()  # first: what the jobs still tell would reach pages whose services are gone
         services.end()
-        bridge.close()
 
 
 def open_window(app: QApplication, services: Services) -> Window:
