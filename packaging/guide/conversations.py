@@ -13,6 +13,7 @@ _TURNS = (1, 2, 3, 5, 9)
 _TURNS_WEIGHTS = (62, 22, 10, 4, 2)
 _STRANGER_CARDS = 8  # one question in seventy is about an unknown thing, else the guide takes it for a known one
 _SYSTEM_CHANCE = 0.08
+_OPENING_TOKENS = (4, 16)
 _SYSTEM_TEXTS = (
     "You are Carryon's guide.", "You are a helpful assistant.",
     "You are the built-in guide of Carryon. Answer briefly.", "Answer in one or two sentences.",
@@ -54,22 +55,33 @@ def _shuffled(topics: tuple[Topic, ...], rng: Random) -> list[Topic]:
     return rng.sample([*topics, *strangers], len(topics) + len(strangers))
 
 
-def examples(tokenizer: Tokenizer, chats_made: Iterator[tuple[Turn, ...]], seed: str) -> Iterator[Example]:
-    """Chats as token ids, some of them with a system message first."""
+def examples(
+    tokenizer: Tokenizer, chats_made: Iterator[tuple[Turn, ...]], seed: str, opening_chance: float = 0.0
+) -> Iterator[Example]:
+    """Chats as token ids, some of them with a system message first, some with the openings of answers only."""
     rng = Random(seed)
     for turns in chats_made:
         system = rng.choice(_SYSTEM_TEXTS) if rng.random() < _SYSTEM_CHANCE else None
-        yield encoded(tokenizer, turns, system)
+        is_opening = opening_chance > 0 and rng.random() < opening_chance
+        yield encoded(tokenizer, turns, system, rng.randint(*_OPENING_TOKENS) if is_opening else None)
 
 
-def encoded(tokenizer: Tokenizer, turns: tuple[Turn, ...], system: str | None = None) -> Example:
-    """A chat exactly as the chat template writes it; an answer ends with its end-of-turn token."""
+def encoded(
+    tokenizer: Tokenizer, turns: tuple[Turn, ...], system: str | None = None, opening_tokens: int | None = None
+) -> Example:
+    """A chat exactly as the chat template writes it; an answer ends with its end-of-turn token.
+
+    With `opening_tokens` each answer breaks off after so many tokens: they decide which answer it is.
+    """
     ids: list[int] = []
     is_answer: list[bool] = []
     for text, learn in _pieces(turns, system):
         piece = tokenizer.encode(text).ids
+        learnt = len(piece) if learn else 0
+        if learnt and opening_tokens and opening_tokens < learnt:
+            piece, learnt = [*piece[:opening_tokens], piece[-1]], opening_tokens
         ids += piece
-        is_answer += [learn] * len(piece)
+        is_answer += [True] * learnt + [False] * (len(piece) - learnt)
     return Example(tuple(ids), tuple(is_answer))
 
 

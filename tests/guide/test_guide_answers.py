@@ -15,7 +15,7 @@ QUESTIONS = 50
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
-    request = LoadRequest(str(guide().path), n_ctx=2048, n_threads=1)  # a model this small gains nothing from a second thread
+    request = LoadRequest(str(guide().path), n_ctx=2048, n_threads=1)  # so small that a second thread gains nothing
     engine = drained(start(request, tmp_path_factory.mktemp("logs")))
     yield engine
     engine.end()

@@ -82,6 +82,19 @@ def test_only_answers_and_their_ends_are_learnt(topics, cutter):
     assert cutter.decode(learnt, skip_special_tokens=False) == topics[0].answer + tokenizer.TURN_END
 
 
+def test_openings_break_answers_off_and_teach_no_end_there(topics, cutter):
+    turns = (Turn("What is GGUF?", topics[0]), Turn("thanks", topics[1]))
+    example = encoded(cutter, turns, opening_tokens=5)
+    assert sum(example.is_answer) == 10
+    assert cutter.decode(list(example.ids), skip_special_tokens=False).count(tokenizer.TURN_END) == 4
+
+
+def test_most_chats_of_the_second_half_are_openings(cutter, made):
+    whole, opened = (list(examples(cutter, iter(made[:300]), "a test", chance)) for chance in (0.0, 0.75))
+    shorter = sum(len(two.ids) < len(one.ids) for one, two in zip(whole, opened, strict=True))
+    assert 180 < shorter < 270
+
+
 def test_a_system_message_comes_now_and_then(topics, cutter, made):
     started = [cutter.decode(list(one.ids[:3])) for one in examples(cutter, iter(made[:400]), "a test")]
     assert 10 < sum("system" in text for text in started) < 80
