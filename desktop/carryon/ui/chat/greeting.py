@@ -1,7 +1,7 @@
 """What a new chat shows: a greeting, the machine in one line, and the first thing to do."""
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtGui import QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QPushButton, QVBoxLayout, QWidget
 
 from carryon.app.host import LoadedModel, LoadingModel, ModelState, NoModel
@@ -24,6 +24,7 @@ class Greeting(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self._machine_line = ""
         self._title = label("", "title", wraps=True)
         self._text = label("", "soft", wraps=True)
         self.machine = button("", "link", on_click=self.machine_wanted.emit)
@@ -37,9 +38,10 @@ class Greeting(QWidget):
 
     def set_machine(self, machine: Machine | None) -> None:
         """The machine in one line; hidden while it is not known."""
-        self.machine.setText(texts.machine_line(machine) if machine else "")
-        self.machine.setAccessibleName(f"{texts.ABOUT_MACHINE}: {self.machine.text()}")
+        self._machine_line = texts.machine_line(machine) if machine else ""
+        self.machine.setAccessibleName(f"{texts.ABOUT_MACHINE}: {self._machine_line}")
         self.machine.setVisible(machine is not None)
+        self._size()
 
     def show_model(self, state: ModelState) -> None:
         """What can be done depends on what is loaded."""
@@ -85,4 +87,7 @@ class Greeting(QWidget):
 
     def _size(self) -> None:
         """Wide enough for its words, and never wider than the page."""
-        self._inner.setFixedWidth(max(1, min(theme.px(_WIDEST), self.width())))
+        width = max(1, min(theme.px(_WIDEST), self.width()))
+        self._inner.setFixedWidth(width)
+        metrics = QFontMetrics(self.machine.font())
+        self.machine.setText(metrics.elidedText(self._machine_line, Qt.TextElideMode.ElideRight, width - theme.px(64)))

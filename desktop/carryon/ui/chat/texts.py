@@ -1,7 +1,7 @@
 """The words of the chat page: states come in, sentences go out. No Qt."""
 
 from carryon.app.host import FailedModel, LoadedModel, LoadingModel, ModelState, NoModel
-from carryon.base.units import bytes_text, context_text, seconds_text, speed_text
+from carryon.base.units import context_text, memory_text, seconds_text, speed_text
 from carryon.chat.message import Figures, Message, Role, State
 from carryon.engine.protocol import DeviceKind, DeviceMemory, Ready
 from carryon.hardware.machine import Machine
@@ -129,7 +129,7 @@ def whereabouts(state: ModelState) -> str:
         case LoadingModel(wish, _):
             return wish.file.name
         case LoadedModel(_, engine):
-            return f"{_layers(engine.ready)} · {bytes_text(_held_bytes(engine.ready))}"
+            return f"{_layers(engine.ready)} · {memory_text(_held_bytes(engine.ready))}"
         case _:
             return ""
 
@@ -141,8 +141,8 @@ def memory_lines(ready: Ready) -> str:
 
 def _memory_line(device: DeviceMemory) -> str:
     parts = (("weights", device.weights_bytes), ("KV cache", device.kv_bytes), ("compute", device.compute_bytes))
-    held = ", ".join(f"{name} {bytes_text(size)}" for name, size in parts if size)
-    return f"{device.name}: {bytes_text(device.total_bytes)} ({held})"
+    held = ", ".join(f"{name} {memory_text(size)}" for name, size in parts if size)
+    return f"{device.name}: {memory_text(device.total_bytes)} ({held})"
 
 
 def _layers(ready: Ready) -> str:
@@ -181,7 +181,7 @@ def machine_line(machine: Machine) -> str:
     cores = machine.cpu.physical_cores
     cpu = ", ".join(part for part in (machine.cpu.name, counted(cores, "core") if cores else None) if part)
     gpus = [one.name for one in machine.gpus] or ["no GPU"]
-    return " · ".join(part for part in (cpu, f"{bytes_text(machine.ram.total_bytes)} RAM", *gpus) if part)
+    return " · ".join(part for part in (cpu, f"{memory_text(machine.ram.total_bytes)} RAM", *gpus) if part)
 
 
 def period(when: Period) -> str:
