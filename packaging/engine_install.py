@@ -118,7 +118,9 @@ class Workshop:
         say("This is done once: about 12 minutes on two cores, less on more. Every checkout then uses the same build.")
         scratch = folder / "scratch"
         scratch.mkdir()
-        environment = {**os.environ, "CMAKE_ARGS": " ".join(flags), "FORCE_CMAKE": "1", "TMPDIR": str(scratch)}
+        cores = str(os.cpu_count() or 1)                     # make, unlike ninja, uses one core unless told
+        environment = {"CMAKE_BUILD_PARALLEL_LEVEL": cores, **os.environ, "CMAKE_ARGS": " ".join(flags),
+                       "FORCE_CMAKE": "1", "TMPDIR": str(scratch)}
         wanted = ("--no-deps", "--no-cache-dir", "--no-binary", "llama-cpp-python", f"llama-cpp-python=={self.version}")
         ended = self.env.try_pip("Building the engine", "wheel", "--verbose", "--wheel-dir", folder, *wanted,
                                  environment=environment)
