@@ -4,7 +4,9 @@ import re
 
 import pytest
 
-from carryon.worker.memory import Use, is_host, uses_from_log
+from carryon.engine.protocol import DeviceKind
+from carryon.worker.devices import Device
+from carryon.worker.memory import Use, assigned, is_host, uses_from_log
 
 MIB = 1024 * 1024
 
@@ -74,6 +76,23 @@ def test_ram_has_many_names(name):
 @pytest.mark.parametrize("name", ["CUDA0", "CUDA0_Split", "Vulkan1", "Metal", "MTL0", "RPC0[host:1]", "SYCL0"])
 def test_these_are_no_ram(name):
     assert not is_host(name)
+
+
+def test_every_buffer_is_somewhere():
+    cpu, gpu = Device(1, "CPU", "a processor", DeviceKind.CPU), Device(2, "CUDA0", "a card", DeviceKind.GPU)
+    rpc, blas = Device(3, "RPC0", "10.0.0.5:1", DeviceKind.RPC), Device(4, "BLAS", "a library", DeviceKind.OTHER)
+    uses = {
+        "CPU_Mapped": Use(weights_bytes=1), "CUDA_Host": Use(output_bytes=2), "CUDA0": Use(kv_bytes=3),
+        "CUDA0_Split": Use(weights_bytes=4), "RPC0[10.0.0.5:1]": Use(compute_bytes=5), "Strange7": Use(kv_bytes=6),
+        "Empty": Use(),
+    }
+    told = {one.name: one for one in assigned([gpu, rpc, cpu, blas], uses)}
+    assert list(told) == ["CPU", "CUDA0", "RPC0", "Strange7"]
+    assert (told["CPU"].weights_bytes, told["CPU"].output_bytes) == (1, 2)
+    assert (told["CUDA0"].kv_bytes, told["CUDA0"].weights_bytes) == (3, 4)
+    assert told["RPC0"].compute_bytes == 5
+    assert told["Strange7"].kind is DeviceKind.OTHER
+    assert sum(one.total_bytes for one in told.values()) == 21
 
 
 def test_more_context_than_training_is_said(start_worker, models):

@@ -52,7 +52,8 @@ def test_numbers_that_are_none(speaker, raw):
     [
         ("hello", "messages[0]"), ({}, "messages[0].role"), ({"role": "user"}, "messages[0].content"),
         ({"role": "king", "content": "x"}, "messages[0].role"), ({"role": 5, "content": "x"}, "messages[0].role"),
-        ({"role": ["user"], "content": "x"}, "messages[0].role"), ({"role": "user", "content": 5}, "messages[0].content"),
+        ({"role": ["user"], "content": "x"}, "messages[0].role"),
+        ({"role": "user", "content": 5}, "messages[0].content"),
         ({"role": "user", "content": None}, "messages[0].content"),
         ({"role": "user", "content": ["x"]}, "messages[0].content"),
         ({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}, "messages[0].content"),

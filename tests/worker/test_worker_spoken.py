@@ -5,9 +5,11 @@ from hypothesis import strategies as st
 
 from carryon.worker.spoken import Spoken
 
+BYTES = st.binary(max_size=60)
+
 
 @st.composite
-def bytes_in_pieces(draw, source=st.binary(max_size=60)):
+def bytes_in_pieces(draw, source=BYTES):
     """The same bytes, cut anywhere."""
     whole = draw(source)
     cuts = sorted(draw(st.lists(st.integers(0, len(whole)), max_size=12)))

@@ -128,14 +128,18 @@ def test_a_template_that_cannot_be_used_is_said(with_template, template):
     assert worker.post("/v1/chat/completions", question("hi", max_tokens=1)).status == 200
 
 
+# ten thousand million rounds
+TWICE = "{{% for a in range(99999) %}}{{% for b in range(99999) %}}{}{{% endfor %}}{{% endfor %}}"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "loop",
     [
-        "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}{% endfor %}{% endfor %}{% endfor %}",
+        TWICE.format(""),
         "{{ 'a' * 10 ** 12 }}",
         "{% set ns = namespace(x='aaaa') %}{% for a in range(99999) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
-        "{% for a in range(99999) %}{% for b in range(99999) %}aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa{% endfor %}{% endfor %}",
+        TWICE.format("a" * 32),
         "{{ (range(9999) | list | string * 999) | wordwrap(1) | length }}",
     ],
     ids=["endless", "huge", "doubling", "pouring", "slow in C"],
@@ -154,8 +158,8 @@ def test_a_hostile_template_hangs_nobody(with_template, loop):
 
 @pytest.mark.slow
 def test_while_a_template_hangs_others_are_answered(with_template):
-    worker = with_template("{% if messages[0].content == 'now' %}{% for a in range(99999) %}{% for b in range(99999) %}"
-                           "{% endfor %}{% endfor %}{% endif %}" + tiny_gguf.CHATML)
+    hostile = "{% if messages[0].content == 'now' %}" + TWICE.format("") + "{% endif %}"
+    worker = with_template(hostile + tiny_gguf.CHATML)
     started = time.monotonic()
     connection = http.client.HTTPConnection("127.0.0.1", worker.ready.port)
     connection.request("POST", "/v1/chat/completions", json.dumps(question("now")),

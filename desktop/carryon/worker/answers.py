@@ -135,7 +135,8 @@ async def _hang_up(generation: Generation, scheduler: Scheduler, receive: Receiv
 
 
 def _data(body: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n\n"
+    """In ASCII, because clients cut lines at U+2028 and U+0085 too."""
+    return b"data: " + json.dumps(body, separators=(",", ":")).encode() + b"\n\n"
 
 
 def _fullness(ended: Ended) -> dict[str, bool]:

@@ -34,39 +34,34 @@ class RpcUnreachable(Exception):
 
 @dataclass(frozen=True)
 class Device:
-    """One device as ggml describes it. For the CPU, free and total are not its free memory: ask psutil."""
+    """One device as ggml describes it."""
 
     handle: int
     name: str
     description: str
     kind: DeviceKind
-    free_bytes: int
-    total_bytes: int
 
     @property
     def takes_layers(self) -> bool:
         return self.kind in (DeviceKind.GPU, DeviceKind.IGPU, DeviceKind.RPC)
 
 
-class _Properties(ctypes.Structure):
-    """ggml_backend_dev_props of ggml-backend.h."""
-
-    _fields_ = (
-        ("name", ctypes.c_char_p),
-        ("description", ctypes.c_char_p),
-        ("free", ctypes.c_size_t),
-        ("total", ctypes.c_size_t),
-        ("type", ctypes.c_int),
-        ("id", ctypes.c_char_p),
-        ("capabilities", ctypes.c_bool * 5),
-    )
-
-
 def list_devices() -> list[Device]:
-    """Every device of this build; the first call wakes the drivers. Call only after connect_rpc."""
+    """Every device of this build, and of the machines that connect_rpc added before."""
     count = symbol("ggml_backend_dev_count", ctypes.c_size_t)
     get = symbol("ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)
     return [_device(get(index)) for index in range(count())]
+
+
+def memory_of(device: Device) -> tuple[int, int]:
+    """Free and total bytes. For the CPU, free is not what is free: ask psutil.
+
+    Asking a CUDA device opens it, which alone takes some hundred megabytes of its memory.
+    """
+    free, total = ctypes.c_size_t(), ctypes.c_size_t()
+    ask = symbol("ggml_backend_dev_memory", None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+    ask(device.handle, ctypes.byref(free), ctypes.byref(total))
+    return free.value, total.value
 
 
 def supports_rpc() -> bool:
@@ -121,15 +116,12 @@ def _add_server(endpoint: str) -> int | None:
 
 
 def _device(handle: int) -> Device:
-    properties = _Properties()
-    symbol("ggml_backend_dev_get_props", None, ctypes.c_void_p, ctypes.c_void_p)(handle, ctypes.byref(properties))
+    kind = symbol("ggml_backend_dev_type", ctypes.c_int, ctypes.c_void_p)(handle)
     return Device(
         handle=handle,
-        name=_text(properties.name),
-        description=_text(properties.description),
-        kind=DeviceKind.RPC if _backend(handle) == _RPC.decode() else _KINDS[properties.type],
-        free_bytes=properties.free,
-        total_bytes=properties.total,
+        name=_text(symbol("ggml_backend_dev_name", ctypes.c_char_p, ctypes.c_void_p)(handle)),
+        description=_text(symbol("ggml_backend_dev_description", ctypes.c_char_p, ctypes.c_void_p)(handle)),
+        kind=DeviceKind.RPC if _backend(handle) == _RPC.decode() else _KINDS[kind],
     )
 
 
@@ -144,9 +136,13 @@ def _text(value: Any) -> str:
 
 
 def _report() -> dict[str, Any]:
-    shown = ("name", "description", "kind", "free_bytes", "total_bytes")
-    devices = [{key: getattr(device, key) for key in shown} for device in list_devices()]
-    return {"engine": version(), "supports_rpc": supports_rpc(), "devices": devices}
+    return {"engine": version(), "supports_rpc": supports_rpc(), "devices": list(map(_told, list_devices()))}
+
+
+def _told(device: Device) -> dict[str, Any]:
+    free_bytes, total_bytes = memory_of(device)
+    return {"name": device.name, "description": device.description, "kind": device.kind,
+            "free_bytes": free_bytes, "total_bytes": total_bytes}
 
 
 def main() -> None:

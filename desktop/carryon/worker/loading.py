@@ -1,5 +1,6 @@
 """From a LoadRequest to a model that is ready to speak, or to the reason why not."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -63,8 +64,12 @@ def load(request: LoadRequest, log: EngineLog, on_progress: Callable[[float], No
 
 
 def physical_cores() -> int:
-    """Hyper-threads share the units that do the work, so one thread per real core is fastest."""
-    return psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+    """Hyper-threads share the units that do the work, so one thread per real core is fastest.
+
+    Never more than the cores that this process may use: threads that wait for each other's turn are very slow.
+    """
+    real = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+    return min(real, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else real
 
 
 def _check(request: LoadRequest) -> None:

@@ -43,8 +43,17 @@ def memory_per_device(context: Any, devices: Iterable[Device], log_lines: Iterab
     """One entry for every device the engine knows, the CPU first; zeros where nothing lies."""
     logged = uses_from_log(log_lines)
     exact = breakdown(context)
-    buffers = logged if exact is None else _with_outputs(exact, logged)
-    return tuple(_entry(device, buffers) for device in _cpu_first(devices))
+    return assigned(devices, logged if exact is None else _with_outputs(exact, logged))
+
+
+def assigned(devices: Iterable[Device], uses: Mapping[str, Use]) -> tuple[DeviceMemory, ...]:
+    """Sums buffer types up by device. A type that belongs to none of them is an entry of its own: no byte is lost."""
+    known = _cpu_first(devices)
+    homeless = [name for name, use in uses.items() if use != Use() and not any(_lies_on(one, name) for one in known)]
+    return (
+        *(_entry(device, uses) for device in known),
+        *(DeviceMemory(name, "", DeviceKind.OTHER, **asdict(uses[name])) for name in homeless),
+    )
 
 
 def uses_from_log(lines: Iterable[str]) -> dict[str, Use]:

@@ -44,13 +44,14 @@ class Pace:
     """How many prompt tokens to decode at once: as many as the context takes, fewer on a slow machine.
 
     The CPU looks at the abort flag between two nodes of the graph. The largest node, a feed-forward matrix, is about
-    a quarter of a layer (Llama 3 8B: 59 of 218 million weights), so a chunk of 0.2 s a layer has none above 60 ms;
-    and a person sees the prompt being read at least every 3 s. The first chunk is small: the speed is not known yet.
+    a quarter of a layer (Llama 3 8B: 59 of 218 million weights), so a chunk of 0.3 s a layer has none above 80 ms;
+    and whoever waits sees that the prompt is being read. Below 128 tokens reading itself gets slower.
+    The first chunk of all is small, for the speed is not known yet.
     """
 
     def __init__(self, largest: int, n_layers: int) -> None:
         self._largest = largest
-        self._longest_s = min(3.0, 0.2 * n_layers)
+        self._longest_s = min(8.0, 0.3 * n_layers)
         self.n_tokens = min(64, largest)
 
     def timed(self, n_tokens: int, decode: Callable[[], int]) -> int:
@@ -59,7 +60,7 @@ class Pace:
         code = decode()
         if code == 0 and n_tokens >= 32:  # a few tokens say nothing about many
             wished = n_tokens * self._longest_s / max(time.perf_counter() - started, 1e-6)
-            self.n_tokens = max(32, min(self._largest, int(wished) // 32 * 32))
+            self.n_tokens = min(self._largest, max(128, int(wished) // 32 * 32))
         return code
 
 
