@@ -2,15 +2,16 @@
 
 import logging
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from carryon.app.models import ModelFacts, ModelFile, facts
+from carryon.app.split import first_split
 from carryon.base.errors import AppError
 from carryon.base.jobs import Cancelled, Done, Failed, Job, Lane, Outcome, Runner
 from carryon.base.paths import Home
 from carryon.base.settings import RecentModel, SettingsFile
 from carryon.engine.process import WORKER, Engine, start
-from carryon.engine.protocol import Loading, LoadRequest
+from carryon.engine.protocol import DeviceKind, Loading, LoadRequest
 
 log = logging.getLogger(__name__)
 
@@ -101,12 +102,20 @@ class ModelHost:
         """How this model was loaded the last time, else CPU only with a context that is safe. Raises BadFile."""
         return self.wish_from(facts(file))
 
-    def wish_from(self, model: ModelFacts) -> LoadWish:
-        """The same, from facts already read."""
+    def wish_from(self, model: ModelFacts, gpu_free_bytes: int = 0) -> LoadWish:
+        """The same from facts already read; on GPUs with so much free memory as many layers as surely fit."""
         recent = self._settings.now.recent(model.file.reference)
         if recent:
-            return LoadWish(model.file, recent.n_ctx, recent.n_gpu_layers)
-        return LoadWish(model.file, default_context(model.n_ctx_train), 0)
+            return LoadWish(model.file, recent.n_ctx, min(recent.n_gpu_layers, model.n_gpu_layers_max))
+        layers = first_split(model, gpu_free_bytes + self._gpu_held_bytes())
+        return LoadWish(model.file, default_context(model.n_ctx_train), layers if gpu_free_bytes else 0)
+
+    def _gpu_held_bytes(self) -> int:
+        """What the loaded model holds on GPUs: it is unloaded before the next one comes."""
+        if not isinstance(self.state, LoadedModel):
+            return 0
+        memory = self.state.engine.ready.memory
+        return sum(one.total_bytes for one in memory if one.kind in (DeviceKind.GPU, DeviceKind.IGPU))
 
     def _loading(self, wish: LoadWish) -> Generator[Loading | None, None, Engine]:
         request = LoadRequest(
@@ -157,8 +166,3 @@ class ModelHost:
 def default_context(n_ctx_train: int) -> int:
     """8k tokens where the model was trained for as many: enough to work with, small enough to fit nearly anywhere."""
     return min(n_ctx_train, 8192) if n_ctx_train else 4096
-
-
-def with_layers(wish: LoadWish, n_gpu_layers: int) -> LoadWish:
-    """The same wish with another split."""
-    return replace(wish, n_gpu_layers=n_gpu_layers)

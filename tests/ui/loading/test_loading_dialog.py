@@ -61,6 +61,7 @@ def button(dialog, text):
 
 def test_the_slider_runs_from_cpu_only_to_everything(dialog):
     assert (dialog._slider.minimum(), dialog._slider.maximum()) == (0, 33)
+    dialog._slider.setValue(0)
     assert {texts.CPU_ONLY, texts.ALL_ON_GPU, "0 of 33 layers: CPU only"} <= set(words_in(dialog))
 
 
@@ -74,6 +75,7 @@ def test_slider_spin_box_and_words_move_together(dialog):
 
 
 def test_arrow_keys_move_by_one_layer_and_end_goes_to_everything(dialog, qtbot):
+    qtbot.keyClick(dialog._slider, Qt.Key.Key_Home)
     qtbot.keyClick(dialog._slider, Qt.Key.Key_Right)
     assert dialog.presenter.form.n_gpu_layers == 1
     qtbot.keyClick(dialog._slider, Qt.Key.Key_End)

@@ -123,6 +123,22 @@ def test_a_new_model_starts_with_8k_and_the_cpu(desk, model):
     assert desk.form.facts.n_gpu_layers_max == 33
 
 
+def test_a_new_model_starts_on_the_gpu_that_it_fits(desk, model):
+    desk.presenter.set_machine(machines.WITH_GPU)
+    desk.open(model)
+    assert desk.form.n_gpu_layers == 33
+
+
+def test_a_gpu_that_is_found_later_is_used_unless_the_slider_was_moved(desk, model):
+    desk.open(model)
+    assert desk.form.n_gpu_layers == 0
+    desk.presenter.set_machine(machines.WITH_GPU)
+    assert desk.form.n_gpu_layers == 33
+    desk.presenter.set_layers(5)
+    desk.presenter.set_machine(machines.WITH_GPU)
+    assert desk.form.n_gpu_layers == 5
+
+
 def test_a_model_starts_as_it_was_loaded_the_last_time(desk, model):
     desk.services.settings.change(lambda now: now.with_recent(RecentModel(model.reference, 16384, 28)))
     desk.presenter.set_machine(machines.WITH_GPU)

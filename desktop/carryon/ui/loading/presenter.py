@@ -90,6 +90,8 @@ class LoadPresenter:
         self._home, self._settings, self._runner, self._host, self._view = home, settings, runner, host, view
         self._is_open = False
         self._reading = 0
+        self._gpu_free_bytes = 0
+        self._is_split_chosen = False  # the person moved the slider: from then on it is theirs
         self.form = Form()
         host.listen(self._host_turned)
 
@@ -111,6 +113,7 @@ class LoadPresenter:
     def choose(self, file: ModelFile) -> None:
         """Reads the file's facts in the background, then fills the form as it was loaded the last time."""
         self._reading += 1
+        self._is_split_chosen = False
         reading = self._reading
         self._show(entries=_with_entry(self.form.entries, file), file=file, facts=None, error=None)
         self._runner.start(
@@ -124,13 +127,19 @@ class LoadPresenter:
     def set_layers(self, n_gpu_layers: int) -> None:
         """0 is CPU only; one more than the model's layers is everything."""
         if self.form.facts:
+            self._is_split_chosen = True
             self._show(n_gpu_layers=max(0, min(n_gpu_layers, self.form.facts.n_gpu_layers_max)))
 
     def set_machine(self, machine: Machine | None) -> None:
         """What the engine can use decides whether the slider does anything."""
         reason = no_offload(machine)
-        names = tuple(one.description or one.name for one in machine.engine.gpus) if machine and machine.engine else ()
-        self._show(no_offload=reason, gpu_names=names, n_gpu_layers=self._possible(self.form.n_gpu_layers, reason))
+        gpus = machine.engine.gpus if machine and machine.engine else ()
+        self._gpu_free_bytes = sum(one.free_bytes or 0 for one in gpus)
+        layers = self.form.n_gpu_layers
+        if self.form.facts and not self._is_split_chosen:
+            layers = self._host.wish_from(self.form.facts, self._gpu_free_bytes).n_gpu_layers
+        names = tuple(one.description or one.name for one in gpus)
+        self._show(no_offload=reason, gpu_names=names, n_gpu_layers=self._possible(layers, reason))
 
     def load(self) -> None:
         """Loads what the form says; it is remembered for this model once it answers."""
@@ -168,9 +177,9 @@ class LoadPresenter:
             return  # another file was chosen since
         match outcome:
             case Done(read):
-                wish = self._host.wish_from(read)
-                layers = min(wish.n_gpu_layers, read.n_gpu_layers_max)
-                self._show(facts=read, n_ctx=wish.n_ctx, n_gpu_layers=self._possible(layers, self.form.no_offload))
+                wish = self._host.wish_from(read, self._gpu_free_bytes)
+                layers = self._possible(wish.n_gpu_layers, self.form.no_offload)
+                self._show(facts=read, n_ctx=wish.n_ctx, n_gpu_layers=layers)
             case Failed(error):
                 self._show(error=error)
 
