@@ -13,6 +13,8 @@ import random
 import sys
 import tempfile
 import time
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -31,11 +33,13 @@ from carryon.ui import theme
 from carryon.ui.bridge import MainThread
 
 GOAL_MS = 16.0
-WORDS = (
-    "the model holds its weights in memory and a cache that grows with every token so a longer context needs more of it "
-    "while layers on the card run fast and those on the processor wait for memory bandwidth"
-).split()
-CODE = "def split(layers, free):\n    taken = 0\n    for layer in layers:\n        taken += layer.size  # bytes\n    return taken"
+SENTENCE = """the model holds its weights in memory and a cache that grows with every token so a longer context needs
+more of it while layers on the card run fast and those on the processor wait for memory bandwidth"""
+CODE = """def split(layers, free):
+    taken = 0
+    for layer in layers:
+        taken += layer.size  # bytes
+    return taken"""
 
 
 def main():
@@ -55,7 +59,7 @@ def main():
 def run(app, services, options):
     """Fills the store, opens the page, streams, and prints."""
     conversation = fill(services.store, options.messages)
-    services.settings.change(lambda now: _welcomed(now))
+    services.settings.change(lambda now: replace(now, was_welcomed=True))
     theme.apply(app, Theme.LIGHT, 100)
     page, window = open_window(services, options)
     window.resize(1180, 780)
@@ -96,7 +100,7 @@ def measure(app, seconds):
     timer.start()
     wait_quietly(app, seconds)
     timer.stop()
-    return sorted((after - before) * 1000 for before, after in zip(notes, notes[1:], strict=False))
+    return sorted((after - before) * 1000 for before, after in pairwise(notes))
 
 
 def wait_quietly(app, seconds):
@@ -116,7 +120,7 @@ def report(gaps, options, cpu_share, said):
     def at(share):
         return gaps[min(len(gaps) - 1, int(len(gaps) * share))]
 
-    print(f"{options.messages} messages, {options.rate} tokens/s for {options.seconds} s, {len(said):,} characters shown")
+    print(f"{options.messages} messages, {options.rate} tokens/s for {options.seconds} s, {len(said):,} characters")
     print(f"platform {QApplication.platformName()}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.2f}")
     print(f"own CPU {cpu_share:.0%} of one core, {len(gc.get_objects()):,} Python objects")
     print("gaps    p50    p90    p99  p99.9    max   over 16 ms")
@@ -136,7 +140,7 @@ def fill(store, n_messages):
 
 
 def words(count):
-    return " ".join(random.choice(WORDS) for _ in range(count))
+    return " ".join(random.choice(SENTENCE.split()) for _ in range(count))
 
 
 def answer_text():
@@ -144,7 +148,8 @@ def answer_text():
     items = "\n".join(f"- **{words(2)}** {words(12)}" for _ in range(4))
     rows = "\n".join(f"| {words(1)} | {words(1)} | {random.randint(1, 99)} |" for _ in range(4))
     table = f"| Quant | Verdict | GB |\n|:--|:-:|--:|\n{rows}"
-    return f"## {words(3).title()}\n\n{words(50)} `code` {words(20)}.\n\n{items}\n\n{table}\n\n```python\n{CODE}\n```\n\n{words(40)}."
+    text = f"{words(50)} `code` {words(20)}."
+    return f"## {words(3).title()}\n\n{text}\n\n{items}\n\n{table}\n\n```python\n{CODE}\n```\n\n{words(40)}."
 
 
 def long_text(n_tokens):
@@ -153,12 +158,6 @@ def long_text(n_tokens):
     while len(fake_engine.tokens_of(text)) < n_tokens:
         text += answer_text() + "\n\n"
     return text
-
-
-def _welcomed(settings):
-    from dataclasses import replace
-
-    return replace(settings, was_welcomed=True)
 
 
 def _options():

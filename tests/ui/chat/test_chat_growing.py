@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from test_chat_markdown import MARKDOWN, words_of
 
 from carryon.ui.chat.growing import Growing
-from carryon.ui.chat.markdown import blocks
+from carryon.ui.chat.markdown import Table, blocks
 
 
 def grown(pieces):
@@ -72,6 +72,15 @@ def test_the_beginning_of_a_rule_does_not_flash_up_as_a_heading():
     growing = Growing()
     change = growing.add("text\n-")
     assert change.blocks == blocks("text")
+
+
+def test_a_table_comes_row_by_row_and_its_header_not_before_the_line_under_it():
+    growing, shown = Growing(), []
+    for piece in cut("text\n\n| a | b |\n|---|---|\n| 1 | 2 |\n| 3 | 4 |\n", 1):
+        shown.append(growing.add(piece).blocks[-1:])
+    kinds = [type(one[0]).__name__ for one in shown if one]
+    assert kinds == sorted(kinds)  # Paragraph, then Table, and never back
+    assert {len(one[0].rows) for one in shown if one and isinstance(one[0], Table)} == {1, 2, 3}
 
 
 def test_a_long_stream_costs_the_same_at_its_end_as_at_its_beginning():

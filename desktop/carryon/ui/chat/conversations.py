@@ -221,6 +221,8 @@ class Conversations(QFrame):
         self.setObjectName("side")
         self.model = ConversationModel()
         self.list = ConversationList(self.model)
+        self._waiting: ChatList | None = None
+        self.list.itemDelegate().closeEditor.connect(lambda: QTimer.singleShot(0, self, self._show_waiting))
         self.new = button(texts.NEW_CHAT, "", "ph.plus", self.new_wanted.emit)
         self.new.setToolTip(f"{texts.NEW_CHAT} (Ctrl+N)")
         self.search = SearchField()
@@ -235,8 +237,11 @@ class Conversations(QFrame):
 
     def show_list(self, chats: ChatList) -> None:
         """The conversations found, or why there are none."""
-        if self.list.state() != QAbstractItemView.State.EditingState:
-            self.model.show(chats)
+        if self.list.state() == QAbstractItemView.State.EditingState:
+            self._waiting = chats  # a list that moves would take the field away in mid-word
+            return
+        self._waiting = None
+        self.model.show(chats)
         self.list.show_current(self.model.row_of(chats.current_id))
         self._pages.setCurrentIndex(0 if chats.conversations else 1)
         if chats.search:
@@ -245,6 +250,10 @@ class Conversations(QFrame):
         else:
             self.empty_title.setText(texts.NO_CHATS_TITLE)
             self.empty_text.setText(texts.NO_CHATS)
+
+    def _show_waiting(self) -> None:
+        if self._waiting:
+            self.show_list(self._waiting)
 
     def focus_search(self) -> None:
         """The cursor goes to the search field, its text selected."""

@@ -16,6 +16,7 @@ from PySide6.QtGui import (
     QTextFrameFormat,
     QTextLength,
     QTextOption,
+    QTextTable,
     QTextTableCellFormat,
     QTextTableFormat,
 )
@@ -70,6 +71,7 @@ class Writer:
         self.blocks: list[Block] = []
         self.starts: list[int] = []  # of each block the position of its first character
         self.extended: int | None = None  # the block that the last change made longer
+        self._last_table: QTextTable | None = None  # of the last block, while it can grow
         self._is_fresh = True  # nothing is written yet
         self._base = _Formats(ink)
 
@@ -97,15 +99,21 @@ class Writer:
 
     def _extend(self, block: Block) -> bool:
         """Adds what was added to the last block; False if it must be written anew."""
-        last = self.blocks[-1]
-        if isinstance(last, Code) and isinstance(block, Code) and block.text.startswith(last.text):
-            if (block.language, block.place) != (last.language, last.place) or not last.text:
+        match self.blocks[-1], block:
+            case Code(language, text, place), Code() if text and block.text.startswith(text):
+                if (language, place) != (block.language, block.place):
+                    return False
+                self._cursor.movePosition(QTextCursor.MoveOperation.End)
+                self._code_lines(block.text[len(text) :], place)
+            case Table(sides, rows, place), Table() if block.rows[: len(rows)] == rows:
+                if (sides, place) != (block.sides, block.place) or self._last_table is None:
+                    return False
+                self._last_table.appendRows(len(block.rows) - len(rows))
+                self._fill(self._last_table, block, len(rows))
+            case _:
                 return False
-            self._cursor.movePosition(QTextCursor.MoveOperation.End)
-            self._code_lines(block.text[len(last.text) :], block.place, is_first=False)
-            self.blocks[-1] = block
-            return True
-        return False
+        self.blocks[-1] = block
+        return True
 
     def _cut(self, keep: int) -> None:
         """Takes the blocks from `keep` on out of the document, the separator before them included."""
@@ -115,14 +123,17 @@ class Writer:
         format_, look = self._cursor.blockFormat(), self._cursor.blockCharFormat()
         self._cursor.movePosition(QTextCursor.MoveOperation.End, QTextCursor.MoveMode.KeepAnchor)
         self._cursor.removeSelectedText()
-        self._cursor.setBlockFormat(format_)  # an empty block takes on the format of what was cut off
-        self._cursor.setBlockCharFormat(look)
+        if self._cursor.blockFormat() != format_:  # an empty block takes on the format of what was cut off
+            self._cursor.setBlockFormat(format_)
+            self._cursor.setBlockCharFormat(look)
         self._is_fresh = keep == 0
+        self._last_table = None
         del self.blocks[keep:], self.starts[keep:]
 
     def _write(self, block: Block) -> None:
         self._cursor.movePosition(QTextCursor.MoveOperation.End)
         gap = self._gap(block)
+        self._last_table = None
         match block:
             case Paragraph():
                 self._paragraph(block, gap)
@@ -181,9 +192,9 @@ class Writer:
         format_ = self._code_format(block.place)
         format_.setTopMargin(gap + theme.px(CODE_HEADER))
         self._begin(format_, self._base.code)
-        self._code_lines(block.text, block.place, is_first=True)
+        self._code_lines(block.text, block.place)
 
-    def _code_lines(self, text: str, place: Place, *, is_first: bool) -> None:
+    def _code_lines(self, text: str, place: Place) -> None:
         format_ = self._code_format(place)
         first, *others = text.split("\n")
         self._cursor.insertText(first, self._base.code)
@@ -208,17 +219,22 @@ class Writer:
     def _table(self, block: Table, gap: int) -> None:
         self._begin(self._spacer(0), self._base.tiny)  # Qt gives an empty block before a table no height at all
         table = self._cursor.insertTable(len(block.rows), len(block.sides), self._table_format(block, gap))
-        for number, row in enumerate(block.rows):
-            for column, spans in enumerate(row):
+        self._fill(table, block, 0)
+        self._last_table = table
+        self._cursor.movePosition(QTextCursor.MoveOperation.End)  # into the block that Qt wants after a table
+        self._cursor.setBlockFormat(self._spacer(0))
+        self._cursor.setBlockCharFormat(self._base.tiny)
+
+    def _fill(self, table: QTextTable, block: Table, first: int) -> None:
+        """Writes the rows from `first` on into their cells."""
+        for number in range(first, len(block.rows)):
+            look = self._base.plain(Place()) if number else self._base.bold
+            for column, spans in enumerate(block.rows[number]):
                 cell = table.cellAt(number, column)
                 cell.setFormat(self._base.cell(is_header=number == 0, is_first=column == 0))
                 cursor = cell.firstCursorPosition()
                 cursor.setBlockFormat(self._cell_format(block.sides[column]))
-                look = self._base.bold if number == 0 else self._base.plain(Place())
                 self._spans(spans, Place(), look, cursor)
-        self._cursor.movePosition(QTextCursor.MoveOperation.End)  # into the block that Qt wants after a table
-        self._cursor.setBlockFormat(self._spacer(0))
-        self._cursor.setBlockCharFormat(self._base.tiny)
 
     def _table_format(self, block: Table, gap: int) -> QTextTableFormat:
         format_ = QTextTableFormat()

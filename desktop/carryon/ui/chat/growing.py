@@ -9,8 +9,13 @@ from dataclasses import dataclass
 
 from carryon.ui.chat.markdown import Block, Section, sections
 
-# the beginning of a list item, a rule or a fence would flash up as a heading or as text until its line is whole
-_UNDECIDED = re.compile(r"\n {0,3}(?:[-=+*_#>]+|[`~]{1,2}|\d{1,9}[.)]?|\|?[-:| ]*)[ \t]*$")
+# the beginning of a list item, a rule or a fence would flash up as a heading or as text until its line is whole;
+# a row of a table comes as a whole, and its header not before the line under it
+_UNDECIDED = re.compile(
+    r"(?:^|\n) {0,3}(?:[-=+*_#>]+|[`~]{1,2}|\d{1,9}[.)]?|\|?[-:| ]*)[ \t]*\Z"
+    r"|(?:^|\n) {0,3}\|[^\n]*\Z"
+    r"|(?:^|\n\n) {0,3}\|[^\n]*\n(?: {0,3}\|?[-:| ]*)?\Z"
+)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from markdown_it.token import Token
 LONGEST_WORD = 2_000  # characters; from about 20,000 on Qt needs seconds for one word (it is quadratic)
 _LONGEST_ADDRESS = 2_000
 LINK_SCHEMES = ("http", "https", "mailto")
+MOST_COLUMNS, MOST_CELLS = 24, 1_000  # Qt lays a table out anew, cell by cell, with every row that is added
 _NESTING = 20  # markdown-it drops what is nested deeper, so from here on we show the source
 _BREAK = "\u200b"  # zero-width space: a place where a line may break; taken out again when text is copied
 # ANSI escape sequences (ECMA-48): CSI, OSC with its end, and two-character ones
@@ -209,12 +210,19 @@ def _section(tokens: list[Token], lines: list[str], first_number: int | None) ->
     if any(token.level >= _NESTING - 3 for token in tokens):
         source = "\n".join(lines[first:last]).strip()
         return Section(first, (Paragraph((Span(source),)),))
+    if tokens[0].type == "table_open" and _is_huge(tokens):
+        return Section(first, (Code("", clean("\n".join(lines[first:last]).strip("\n"))),))
     builder = _Builder(first_number)
     for token in tokens:
         builder.take(token)
     items = [token for token in tokens if token.type == "list_item_open" and token.level == 1]
     last_item_line = items[-1].map[0] if items and items[-1].map else None
     return Section(first, tuple(builder.blocks), last_item_line, builder.last_number)
+
+
+def _is_huge(table: list[Token]) -> bool:
+    kinds = [token.type for token in table]
+    return kinds.count("th_open") > MOST_COLUMNS or kinds.count("td_open") > MOST_CELLS
 
 
 class _Builder:

@@ -57,6 +57,7 @@ class ChatPage(QWidget):
         self.greeting = Greeting()
         self.composer = Composer()
         self.card = ReasonCard(AppError(""))
+        self._problem: Problem | None = None
         self._arrange()
         self._connect()
         self.presenter.attach(self)
@@ -128,11 +129,12 @@ class ChatPage(QWidget):
         self.composer.show_hint(hint)
 
     def show_problem(self, problem: Problem | None) -> None:
-        if problem:
+        if problem and problem != self._problem:  # the same card again would take the focus from its buttons
             steps = [(_STEPS[step], self._taker(step)) for step in problem.steps]
             if isinstance(problem.error, EngineError):
                 steps.append((texts.SHOW_LOG, self.log_wanted.emit))
             self.card.show_error(problem.error, [*steps, (texts.CLOSE, self.presenter.close_problem)])
+        self._problem = problem
         self.card.setVisible(problem is not None)
 
     def show_model(self, state: ModelState) -> None:

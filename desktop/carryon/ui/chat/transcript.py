@@ -29,7 +29,7 @@ class _Item:
     """A message, its place, and its widget while it is near."""
 
     message: Message
-    height: float
+    height: int
     view: MessageView | None = None
 
 
@@ -48,7 +48,7 @@ class Transcript(QAbstractScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._items: list[_Item] = []
-        self._tops: list[float] = [0.0]
+        self._tops: list[int] = [0]
         self._places: dict[int, int] = {}
         self._alive: dict[int, _Item] = {}  # those with a widget, by the message's id
         self._column = 0
@@ -112,7 +112,7 @@ class Transcript(QAbstractScrollArea):
         """Draws everything anew: another theme, another text size."""
         for item in self._items:
             self._drop(item)
-            item.height = 0.0
+            item.height = 0
         self._column = 0
         self._fit_column()
         self._settle()
@@ -185,12 +185,12 @@ class Transcript(QAbstractScrollArea):
                 old.view.change(message)
         return old
 
-    def _guess(self, message: Message) -> float:
+    def _guess(self, message: Message) -> int:
         """How high a message that was never drawn is, about."""
         text = message.text[:200_000]
         lines = text.count("\n") + len(text) / (CHARACTERS_A_LINE * 1.05) + 1
         around = 2.2 if message.role is Role.USER else 3.0
-        return (lines + around) * theme.px(BODY_PX) * 1.6
+        return round((lines + around) * theme.px(BODY_PX) * 1.6)
 
     def widest_column(self) -> int:
         """The width of so many characters and the margins beside them."""
@@ -212,7 +212,7 @@ class Transcript(QAbstractScrollArea):
         """Tops of the messages from `first` on, from their heights."""
         del self._tops[first + 1 :]
         if not first:
-            self._tops = [float(theme.px(_TOP))]
+            self._tops = [theme.px(_TOP)]
         gap = theme.px(_GAP)
         top = self._tops[first]
         for item in self._items[first:]:
@@ -234,14 +234,19 @@ class Transcript(QAbstractScrollArea):
             self._ask_for_frame()
 
     def _make_and_measure(self) -> None:
+        """Gives what is seen its widgets and true heights; the anchor keeps its place in the window."""
+        anchor = self._anchor()
+        y = self._tops[anchor] - self.verticalScrollBar().value()
         for _ in range(len(self._items) + 2):
-            self._set_range()
+            self._set_range(None if self._is_sticky else self._tops[anchor] - y)
             first, last = self._seen()
-            has_changed = False
-            for index in range(last, first - 1, -1) if self._is_sticky else range(first, last + 1):
-                has_changed = self._fit(index) or has_changed
-            if not has_changed:
+            if not [index for index in range(first, last + 1) if self._fit(index)]:
                 return
+
+    def _anchor(self) -> int:
+        """The first message in the window that stood there before; without one the first."""
+        first, last = self._seen()
+        return next((index for index in range(first, last + 1) if self._items[index].view), max(0, first))
 
     def _fit(self, index: int) -> bool:
         """Gives a message its widget and its true height; True if that differs from what was thought."""
@@ -251,20 +256,13 @@ class Transcript(QAbstractScrollArea):
         height = item.view.fit(self._column)
         if height == item.height:
             return False
-        bar = self.verticalScrollBar()
-        anchor = self._seen()[0]
-        item_is_above = index < anchor
-        delta = height - item.height
         item.height = height
         self._measure_from(index)
-        if item_is_above and not self._is_sticky:
-            bar.setMaximum(max(bar.maximum(), bar.maximum() + round(delta)))
-            bar.setValue(bar.value() + round(delta))
         return True
 
     def _make(self, item: _Item) -> MessageView:
         view = MessageView(item.message, self.viewport())
-        view.reserve(round(item.height))
+        view.reserve(item.height)
         view.link_wanted.connect(self.link_wanted)
         view.regenerate_wanted.connect(self.regenerate_wanted)
         view.edit_wanted.connect(self.edit_wanted)
@@ -275,15 +273,15 @@ class Transcript(QAbstractScrollArea):
         view.show()
         return view
 
-    def _set_range(self) -> None:
+    def _set_range(self, top: int | None) -> None:
+        """The scroll bar for the heights as they are known now, at a place or, with None, at the end."""
         bar = self.verticalScrollBar()
         height = self.viewport().height()
         total = self._tops[-1] + theme.px(_BOTTOM) - theme.px(_GAP)
         bar.setPageStep(height)
         bar.setSingleStep(theme.px(24))
-        bar.setMaximum(max(0, math.ceil(total - height)))
-        if self._is_sticky:
-            bar.setValue(bar.maximum())
+        bar.setMaximum(max(0, total - height))
+        bar.setValue(bar.maximum() if top is None else top)
 
     def _seen(self) -> tuple[int, int]:
         """The indices of the first and the last message in the window; last < first if there is none."""
@@ -305,8 +303,8 @@ class Transcript(QAbstractScrollArea):
             if not first - 3 <= index <= last + 3 and not view.is_in_use:
                 self._drop(item)
                 continue
-            y = round(self._tops[index] - top)
-            view.setGeometry(left, y, self._column, round(item.height))
+            y = self._tops[index] - top
+            view.setGeometry(left, y, self._column, item.height)
             view.expose(max(0, -y), height - y)
         self._place_jump()
 
