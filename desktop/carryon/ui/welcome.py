@@ -39,6 +39,7 @@ class WelcomePage(QScrollArea):
         around.addStretch(1)
         spaced(around, (24, 24, 24, 24), 0)
         self.setWidget(page)
+        self.setFocusProxy(self._guide)
         OnTheme(self, self._paint_signs)
         self.show_machine(None)
 
@@ -46,10 +47,6 @@ class WelcomePage(QScrollArea):
         """The summary; None while it is being looked at."""
         for value, (_, words) in zip(self._values, texts.machine_summary(machine), strict=True):
             value.setText(words)
-
-    def focus_first(self) -> None:
-        """The keyboard starts on the primary button."""
-        self._guide.setFocus()
 
     def _card(self) -> QFrame:
         card = QFrame()

@@ -196,9 +196,7 @@ class Window(QMainWindow):
         self._toast = Toast(self._content, texts.UNDO)
         self._drop_sign = DropSign(self)
         let_models_through(self.chat)
-        is_welcomed = self._services.settings.now.was_welcomed
-        self._pages.setCurrentIndex(CHAT if is_welcomed else WELCOME)
-        self.rail.show_current(CHAT)
+        self.show_page(CHAT if self._services.settings.now.was_welcomed else WELCOME)
 
     def _connect(self) -> None:
         self.rail.page_wanted.connect(self.show_page)

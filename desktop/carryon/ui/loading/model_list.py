@@ -10,6 +10,7 @@ from carryon.ui.loading import texts
 from carryon.ui.loading.presenter import Entry, Place
 from carryon.ui.widgets.spacing import OnTheme
 
+_FEWEST_ROWS, _MOST_ROWS = 2, 3.5  # half a row says that there are more
 _UNDER = Qt.ItemDataRole.UserRole + 1
 _ICONS = {
     Place.GUIDE: "ph.graduation-cap",
@@ -61,7 +62,8 @@ class ModelList(QListWidget):
             self.addItem(item)
         self.setCurrentRow(row)
         self.blockSignals(was_blocked)
-        self.setMinimumHeight(theme.px(104))
+        rows = min(max(len(self._entries), _FEWEST_ROWS), _MOST_ROWS)
+        self.setFixedHeight(round(rows * (self.sizeHintForRow(0) + 2)) + theme.px(10))
 
     def _row_chosen(self, row: int) -> None:
         if 0 <= row < len(self._entries):

@@ -147,7 +147,7 @@ class LoadDialog(QDialog):
         head.addWidget(open_file)
         self._body.addLayout(spaced(head))
         self._body.addWidget(buddy(texts.MODEL, self._models))
-        self._body.addWidget(self._models, 1)
+        self._body.addWidget(self._models)
         self._card_place = QVBoxLayout()
         self._body.addLayout(spaced(self._card_place))
         self._choices = QFrame()
@@ -158,6 +158,7 @@ class LoadDialog(QDialog):
         column.addWidget(hairline())
         self._fill_choices(column)
         self._body.addWidget(self._choices)
+        self._body.addStretch(1)
 
     def _fill_choices(self, column: QVBoxLayout) -> None:
         context_label = buddy(texts.CONTEXT, self._context, "heading")
@@ -187,7 +188,7 @@ class LoadDialog(QDialog):
     def _fit_to_text(self) -> None:
         screen = self.screen().availableSize()
         self.setMinimumSize(min(theme.px(480), screen.width()), min(theme.px(420), screen.height()))
-        self.resize(min(theme.px(640), screen.width()), min(theme.px(620), screen.height() - 48))
+        self.resize(min(theme.px(640), screen.width()), min(theme.px(600), screen.height() - 48))
 
     def _chose(self, file: ModelFile) -> None:
         if not self._is_drawing:
@@ -284,6 +285,7 @@ class _ContextField(QComboBox):
         self.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.setAccessibleName(texts.CONTEXT.replace("&", ""))
+        OnTheme(self, lambda: self.setMinimumWidth(theme.px(216)))
         self._steps: tuple[int, ...] = ()
         line = self.lineEdit()
         assert line
@@ -300,6 +302,9 @@ class _ContextField(QComboBox):
         if n_ctx is None or parsed_context(typed) == n_ctx:
             return
         self.setEditText(texts.context_item(n_ctx, n_ctx_train))
+        line = self.lineEdit()
+        assert line
+        line.setCursorPosition(0)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()

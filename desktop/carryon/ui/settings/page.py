@@ -51,7 +51,8 @@ class SettingsPage(QScrollArea):
         page.setObjectName("page")
         around = QHBoxLayout(page)
         spaced(around, (32, 20, 32, 24), 0)
-        around.addWidget(self._column(), 10)
+        around.addStretch(1)
+        around.addWidget(self._column(), 1000)  # up to its own maximum
         around.addStretch(1)
         self.setWidget(page)
         self.presenter.refresh()
@@ -132,8 +133,8 @@ class SettingsPage(QScrollArea):
             flow.addWidget(choice)
         line = QHBoxLayout(row)
         spaced(line, gap=12)
-        line.addWidget(label(texts.THEME), 1, Qt.AlignmentFlag.AlignTop)
-        line.addLayout(spaced(flow, gap=20), 3)
+        line.addWidget(_first_column(label(texts.THEME)), 0, Qt.AlignmentFlag.AlignTop)
+        line.addLayout(spaced(flow, gap=20), 1)
         return row
 
     def _size_rows(self) -> tuple[QWidget, QWidget]:
@@ -210,10 +211,16 @@ def _field(text: str, field: QWidget) -> QWidget:
     row = QWidget()
     line = QHBoxLayout(row)
     spaced(line, gap=12)
-    line.addWidget(buddy(text, field, ""))
-    line.addStretch(1)
+    line.addWidget(_first_column(buddy(text, field, "")))
     line.addWidget(field)
+    line.addStretch(1)
     return row
+
+
+def _first_column(name: QLabel) -> QLabel:
+    """Names of one width, so that what they name stands in one line."""
+    OnTheme(name, lambda: name.setMinimumWidth(theme.px(96)))
+    return name
 
 
 def _number(name: str, bounds: tuple[int, int], step: int, suffix: str = "") -> NumberField:

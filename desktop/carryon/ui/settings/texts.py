@@ -12,7 +12,7 @@ APPEARANCE, ENGINE, MACHINE, FOLDERS, TRASH, ABOUT = (
     "Trash",
     "About Carryon",
 )
-THEME, TEXT_SIZE, THREADS = "Theme", "&Text size", "&Threads"
+THEME, TEXT_SIZE, THREADS = "Theme", "&Text size", "Th&reads"
 THEME_WORDS = {Theme.SYSTEM: "Like the system", Theme.LIGHT: "Light", Theme.DARK: "Dark"}
 TEXT_SIZE_NOTE = "100 % is the system's own text size."
 PATH_COPIED = "The path is copied."

@@ -1,0 +1,250 @@
+"""Takes the pictures of the README: the real window on a virtual screen, with the real engine and the built-in guide.
+
+    python packaging/screenshots.py                  into docs/pictures
+    python packaging/screenshots.py FOLDER           somewhere else
+    python packaging/screenshots.py --model X.gguf   with another model than the guide
+
+It starts an Xvfb of its own, gives the app a fresh CARRYON_HOME and drives the window as a person would. The guide
+answers in a blink, so for "mid-answer" the engine's process runs in small steps until the picture is taken.
+"""
+
+import argparse
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
+SCREEN = (1280, 840)
+PATIENCE_S = 120.0
+FIRST_WORDS = 90  # characters of the answer that are there when the picture is taken
+EARLIER = ("Which quant for coding?", "What is the trained context?", "What does the slider do?")
+CONVERSATION = ("Which quant is the fastest?", "What does the K mean in Q4_K_M?")
+LAST_QUESTION = "What is the KV cache?"
+
+
+def main() -> int:
+    """Starts the virtual screen and, on it, this same script with --inside."""
+    arguments = _arguments()
+    if arguments.inside:
+        return _inside(arguments)
+    if not shutil.which("Xvfb"):
+        print("Xvfb is not installed. On Debian and Ubuntu: apt-get install xvfb", file=sys.stderr)
+        return 1
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    words = [str(arguments.folder), "--inside", *(["--model", str(arguments.model)] if arguments.model else [])]
+    with _virtual_screen() as display, tempfile.TemporaryDirectory() as home:
+        environment = {**os.environ, "DISPLAY": display, "QT_QPA_PLATFORM": "xcb", "CARRYON_HOME": home}
+        return subprocess.run([sys.executable, __file__, *words], env=environment, check=False).returncode
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="?", type=Path, default=PICTURES, help="where the pictures go")
+    parser.add_argument("--model", type=Path, help="a GGUF file instead of the built-in guide")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+@contextlib.contextmanager
+def _virtual_screen() -> Iterator[str]:
+    """An Xvfb on a free display, ended with the block."""
+    reading, writing = os.pipe()
+    size = f"{SCREEN[0]}x{SCREEN[1]}x24"
+    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", size, "-nolisten", "tcp"]
+    server = subprocess.Popen(command, pass_fds=(writing,), stderr=subprocess.DEVNULL)
+    os.close(writing)
+    try:
+        with os.fdopen(reading) as told:
+            yield f":{told.readline().strip()}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _inside(arguments: argparse.Namespace) -> int:
+    """On the virtual screen: opens the app and takes every picture."""
+    from carryon.app.services import build
+    from carryon.base.paths import home
+    from carryon.ui.application import Wardrobe, make_application
+    from carryon.ui.bridge import MainThread
+
+    app = make_application()
+    bridge = MainThread()
+    services = build(home(), bridge.post)
+    try:
+        photographer = Photographer(app, services, Wardrobe(app, services), arguments)
+        photographer.take_all()
+    finally:
+        bridge.close()
+        services.end()
+    return 0
+
+
+class Photographer:
+    """Drives one window after another and writes what the screen shows."""
+
+    def __init__(self, app, services, wardrobe, arguments: argparse.Namespace) -> None:
+        from carryon.app.models import find, guide
+
+        self._app, self._services, self._wardrobe, self._folder = app, services, wardrobe, arguments.folder
+        self._model = find(str(arguments.model), services.home) if arguments.model else guide()
+        self._window = None
+
+    def take_all(self) -> None:
+        """First run, then a filled conversation in every look, then dialogs and the card of a crash."""
+        self._open("light", 100)
+        self._take("first-run-light")
+        self._wear("dark", 100)
+        self._take("first-run-dark")
+        self._wear("light", 100)
+        self._load()
+        self._fill()
+        for look, percent in (("light", 100), ("dark", 100), ("light", 200), ("dark", 200)):
+            self._wear(look, percent)
+            self._mid_answer(f"chat-{look}" if percent == 100 else f"chat-{look}-{percent}")
+        for look in ("light", "dark"):
+            self._wear(look, 100)
+            self._memory(f"memory-{look}")
+            self._load_dialog(f"load-{look}")
+            self._settings(f"settings-{look}")
+        self._wear("light", 200)
+        self._load_dialog("load-light-200")
+        self._settings("settings-light-200")
+        self._wear("light", 100)
+        self._crash("crash-light")
+
+    def _open(self, look: str, percent: int) -> None:
+        from carryon.ui.window import Window
+
+        self._wear(look, percent)
+        self._window = Window(self._services)
+        self._window.setGeometry(0, 0, *SCREEN)
+        self._window.show()
+        self._window.begin()
+        self._window.activateWindow()
+        self._until(lambda: self._window.machine.machine is not None and self._window.status.use is not None)
+
+    def _wear(self, look: str, percent: int) -> None:
+        from carryon.base.settings import Theme
+
+        change = {"theme": Theme(look), "text_size_percent": percent}
+        self._services.settings.change(lambda now: replace(now, **change))
+        self._wardrobe.put_on()
+
+    def _load(self) -> None:
+        from carryon.app.host import LoadedModel
+
+        host = self._services.host
+        host.load(host.wish_for(self._model))
+        self._until(lambda: isinstance(host.state, LoadedModel))
+
+    def _fill(self) -> None:
+        """A few conversations, so that the list looks as it does after a day."""
+        for question in EARLIER:
+            self._window.chat.new_chat()
+            self._ask_to_the_end(question)
+        self._window.chat.new_chat()
+        for question in CONVERSATION:
+            self._ask_to_the_end(question)
+
+    def _ask(self, question: str) -> None:
+        """As a person does: the words into the field, then the button."""
+        composer = self._window.chat.composer
+        composer.field.setPlainText(question)
+        self._pause_s(0.2)
+        composer.send.click()
+
+    def _ask_to_the_end(self, question: str) -> None:
+        self._ask(question)
+        presenter = self._window.chat.presenter
+        self._until(lambda: not presenter.is_answering and bool(presenter.messages) and presenter.messages[-1].text)
+        self._pause_s(0.2)
+
+    def _mid_answer(self, name: str) -> None:
+        """Lets the engine run in small steps until some words are there, takes the picture, and stops the answer."""
+        from carryon.chat.message import Role
+
+        page, presenter = self._window.chat, self._window.chat.presenter
+        pid = self._services.host.state.engine.pid
+        told, add_words = [], page.add_words
+        page.add_words = lambda message_id, words: (told.append(words), add_words(message_id, words))
+        self._ask(LAST_QUESTION)
+        self._until(lambda: _in_small_steps(pid) and len("".join(told)) >= FIRST_WORDS)
+        page.add_words = add_words
+        self._take(name)
+        assert presenter.is_answering, "the answer was over before the picture was taken"
+        os.kill(pid, signal.SIGCONT)
+        page.composer.send.click()  # stops it: the speed of an engine in small steps is not to be shown
+        self._until(lambda: not presenter.is_answering)
+        self._pause_s(0.5)
+        last = [one for one in presenter.messages if one.role is Role.USER][-1]
+        self._services.store.replace_from(last.id)  # the next picture starts from the same conversation
+        presenter.open(presenter.conversation_id)
+        self._pause_s(0.2)
+
+    def _memory(self, name: str) -> None:
+        self._window.status.model_button.click()
+        self._take(name)
+        self._window.memory.hide()
+
+    def _load_dialog(self, name: str) -> None:
+        self._window.show_load_dialog()
+        dialog = self._window.load_dialog()
+        self._until(lambda: dialog.presenter.form.facts is not None)
+        dialog.move((SCREEN[0] - dialog.width()) // 2, (SCREEN[1] - dialog.height()) // 2)
+        self._take(name)
+        dialog.reject()
+
+    def _settings(self, name: str) -> None:
+        from carryon.ui.window import CHAT, SETTINGS
+
+        self._window.show_page(SETTINGS)
+        self._take(name)
+        self._window.show_page(CHAT)
+
+    def _crash(self, name: str) -> None:
+        from carryon.app.host import FailedModel
+
+        os.kill(self._services.host.state.engine.pid, signal.SIGSEGV)
+        self._until(lambda: isinstance(self._services.host.state, FailedModel))
+        self._take(name)
+
+    def _take(self, name: str) -> None:
+        """What stands on the screen, not what a widget would like to show."""
+        self._pause_s(0.6)
+        file = self._folder / f"{name}.png"
+        self._app.primaryScreen().grabWindow(0).save(str(file))
+        print(file)
+
+    def _until(self, is_so: Callable[[], object]) -> None:
+        until_s = time.monotonic() + PATIENCE_S
+        while not is_so():
+            if time.monotonic() > until_s:
+                raise SystemExit("The window did not come so far in time.")
+            self._app.processEvents()
+            time.sleep(0.002)
+
+    def _pause_s(self, length_s: float) -> None:
+        until_s = time.monotonic() + length_s
+        self._until(lambda: time.monotonic() >= until_s)
+
+
+def _in_small_steps(pid: int) -> bool:
+    """A millisecond of work, then a pause in which the window catches up."""
+    os.kill(pid, signal.SIGCONT)
+    time.sleep(0.001)
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(0.02)
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())
