@@ -42,6 +42,7 @@ class RealWorker:
     """Loads a model in a child; `events` are all that it said until it was ready or refused."""
 
     def __init__(self, model, log_path, **asked):
+        self.address = "127.0.0.1"
         asked.setdefault("n_ctx", 2048)
         asked.setdefault("n_threads", 1)
         self.log = log_path.open("wb")
@@ -81,12 +82,10 @@ class RealWorker:
 
     def open(self, method, path, body=None, headers=None, timeout_s=60):
         """Sends a request; the connection and its response are the caller's to read and close."""
-        connection = http.client.HTTPConnection(self.ready_host, self.ready.port, timeout=timeout_s)
+        connection = http.client.HTTPConnection(self.address, self.ready.port, timeout=timeout_s)
         raw = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         connection.request(method, path, raw, {"Authorization": f"Bearer {self.ready.token}", **(headers or {})})
         return connection, connection.getresponse()
-
-    ready_host = "127.0.0.1"
 
     def ask(self, method, path, body=None, headers=None):
         connection, response = self.open(method, path, body, headers)

@@ -28,6 +28,7 @@ class Vocabulary:
 
     def __init__(self, words=(), control=CONTROL):
         letters = byte_alphabet()
+        self.words = words
         self.texts = [*letters, *("".join(letters[b] for b in word.encode()) for word in words), *control]
         self.types = [gguf.TokenType.NORMAL] * 256 + [gguf.TokenType.USER_DEFINED] * len(words)
         self.types += [gguf.TokenType.CONTROL] * len(control)
@@ -61,9 +62,14 @@ class Shape:
 
 
 def speaking_model(path, words=COUNTING, then="<|im_end|>", template=CHATML, shape=None, sharpness=1.0, **options):
-    """A model that says `words` after a line break, then the token `then` (a word in it: it goes round for ever)."""
+    """A model that says `words` after a line break, then the token `then` (a word in it: it goes round for ever).
+
+    Words in `spelled` are said byte by byte; no byte may occur twice.
+    """
     shape = shape or Shape()
-    vocabulary = Vocabulary([word for word in words if len(word.encode()) > 1], options.pop("control", CONTROL))
+    spelled = options.pop("spelled", ())
+    whole = [word for word in words if len(word.encode()) > 1 and word not in spelled]
+    vocabulary = Vocabulary(whole, options.pop("control", CONTROL))
     chain = [vocabulary.ids[token] for word in words for token in tokens_of(word, vocabulary)]
     said = np.random.default_rng(shape.seed).standard_normal((len(vocabulary), shape.hidden)).astype(np.float32)
     heard = np.zeros_like(said)
@@ -107,8 +113,38 @@ def windowed_model(path, window=64):
     return write(path, shape, vocabulary, CHATML, tensors, "gemma3", extra=head_sizes)
 
 
+def recurrent_model(path):
+    """A model like Mamba: it has a state and no cache, so it cannot go back."""
+    shape, inner, state, rank, kernel = Shape(layers=2), 512, 16, 16, 4
+    vocabulary = Vocabulary(COUNTING)
+    random = np.random.default_rng(5)
+    said, heard = random.standard_normal((2, len(vocabulary), shape.hidden)).astype(np.float32)
+    heard[-len(CONTROL) :] = 0
+    tensors = {"token_embd.weight": said, "output_norm.weight": np.ones(shape.hidden, np.float32),
+               "output.weight": heard}
+    for layer in range(shape.layers):
+        for name, sizes in (
+            ("ssm_in.weight", (2 * inner, shape.hidden)), ("ssm_conv1d.weight", (inner, kernel)),
+            ("ssm_conv1d.bias", (inner,)), ("ssm_x.weight", (rank + 2 * state, inner)),
+            ("ssm_dt.weight", (inner, rank)), ("ssm_dt.bias", (inner,)), ("ssm_d", (inner,)),
+            ("ssm_out.weight", (shape.hidden, inner)),
+        ):
+            tensors[f"blk.{layer}.{name}"] = (random.standard_normal(sizes) / sizes[-1] ** 0.5).astype(np.float32)
+        tensors[f"blk.{layer}.attn_norm.weight"] = np.ones(shape.hidden, np.float32)
+        tensors[f"blk.{layer}.ssm_a"] = -np.abs(random.standard_normal((inner, state))).astype(np.float32)
+
+    def sizes_of_the_state(writer):
+        writer.add_ssm_conv_kernel(kernel)
+        writer.add_ssm_inner_size(inner)
+        writer.add_ssm_state_size(state)
+        writer.add_ssm_time_step_rank(rank)
+
+    single = {name for name in tensors if name.endswith(("ssm_conv1d.weight", "ssm_a"))}
+    return write(path, shape, vocabulary, CHATML, tensors, "mamba", extra=sizes_of_the_state, single=single)
+
+
 def tokens_of(word, vocabulary):
-    return [word] if word in vocabulary.ids else [byte_alphabet()[byte] for byte in word.encode()]
+    return [word] if word in vocabulary.words else [byte_alphabet()[byte] for byte in word.encode()]
 
 
 def random_tensors(shape, said, heard):
@@ -135,7 +171,9 @@ def random_tensors(shape, said, heard):
     return tensors
 
 
-def write(path, shape, vocabulary, template, tensors, architecture="llama", add_bos=False, context=None, extra=None):
+def write(
+    path, shape, vocabulary, template, tensors, architecture="llama", add_bos=False, context=None, extra=None, single=()
+):
     """Writes the file and returns its path; `extra` is called with the writer for whatever else a test needs."""
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_name("Tiny")
@@ -154,7 +192,7 @@ def write(path, shape, vocabulary, template, tensors, architecture="llama", add_
     if extra:
         extra(writer)
     for name, tensor in tensors.items():
-        is_matrix = tensor.ndim == 2
+        is_matrix = tensor.ndim == 2 and name not in single
         writer.add_tensor(name, tensor.astype(np.float16) if is_matrix else tensor)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()

@@ -1,10 +1,12 @@
 """Talking to a real engine over HTTP: chat, completions, streams, figures."""
 
+import socket
 import time
 
+import psutil
 import pytest
 from fakes import tiny_gguf
-from fakes.real_worker import question, words_of
+from fakes.real_worker import is_gone, question, wait_until, words_of
 
 COUNTED = " one two three four five six seven eight nine ten"
 
@@ -161,6 +163,57 @@ def test_repeat_penalty_finds_other_words(random_speaker):
     assert random_speaker.says("say", max_tokens=40, repeat_penalty=5.0) != plain
 
 
-def test_top_k_one_is_greedy_at_any_heat(random_speaker):
-    hot = random_speaker.says("say", max_tokens=16, temperature=5, top_k=1)
+@pytest.mark.parametrize("narrow", [{"top_k": 1}, {"top_p": 0}, {"min_p": 1}])
+def test_the_narrowest_choice_is_greedy_at_any_heat(random_speaker, narrow):
+    hot = random_speaker.says("say", max_tokens=16, temperature=5, **narrow)
     assert hot == random_speaker.says("say", max_tokens=16)
+
+
+@pytest.mark.slow
+def test_characters_of_several_tokens_are_never_split(start_worker, tmp_path):
+    """é and 🙂 are said byte by byte, thousands of times, so some byte is the last before the text leaves."""
+    words = [" one", "é", " two", "🙂"]
+    model = tiny_gguf.speaking_model(tmp_path / "spelling.gguf", words, then=" one", spelled=("é", "🙂"))
+    texts = words_of(start_worker(model).stream("go", max_tokens=1600))
+    assert "".join(texts) == "".join(words) * 200
+    assert len(texts) > 5
+
+
+def test_a_token_may_be_long(start_worker, tmp_path):
+    """llama-cpp-python's own loop loses what is longer than 32 bytes."""
+    word = " " + "long" * 150
+    model = tiny_gguf.speaking_model(tmp_path / "long.gguf", [word, " one"])
+    assert start_worker(model).says("go") == word + " one"
+
+
+def test_tokens_that_the_file_forbids_are_not_said(start_worker, tmp_path):
+    def forbid_two(writer):
+        writer.add_array("tokenizer.ggml.suppress_tokens", [257])
+
+    model = tiny_gguf.speaking_model(tmp_path / "forbidding.gguf", extra=forbid_two)
+    said = start_worker(model).says("go", max_tokens=8)
+    assert said.startswith(" one")
+    assert " two" not in said
+
+
+def test_the_renderer_may_die_and_nobody_notices(start_worker, models):
+    worker = start_worker(models / "speaker.gguf")
+    (renderer,) = psutil.Process(worker.process.pid).children()
+    renderer.kill()
+    assert wait_until(lambda: is_gone(renderer.pid), 5) is not None
+    assert worker.says("count") == COUNTED
+
+
+def test_a_port_and_a_host_of_ones_own(start_worker, models):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    worker = start_worker(models / "speaker.gguf", port=port, host="localhost")
+    assert worker.ready.port == port
+    assert worker.says("count") == COUNTED
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+def test_ipv6(start_worker, models):
+    worker = start_worker(models / "speaker.gguf", host="::1")
+    worker.address = "::1"
+    assert worker.says("count") == COUNTED

@@ -106,6 +106,19 @@ def test_a_sliding_window_is_never_rolled_back_behind_its_edge(start_worker, tmp
 
 
 @pytest.mark.slow
+def test_a_model_that_cannot_go_back_reads_everything_again(start_worker, tmp_path):
+    model = tiny_gguf.recurrent_model(tmp_path / "recurrent.gguf")
+    worker = start_worker(model)
+    assert worker.ready.architecture == "mamba"
+    assert worker.ready.memory[0].kv_bytes > 0
+    worker.complete("a long story about cats", max_tokens=4)
+    edited = worker.complete("a long story about dogs", max_tokens=24)
+    fresh = start_worker(model).complete("a long story about dogs", max_tokens=24)
+    assert edited["timings"]["cached_n"] == 0
+    assert edited["choices"] == fresh["choices"]
+
+
+@pytest.mark.slow
 def test_a_sliding_window_still_reuses_a_conversation_that_goes_on(start_worker, tmp_path):
     worker = start_worker(tiny_gguf.windowed_model(tmp_path / "window.gguf"), n_ctx=4096)
     first = worker.complete([97] * 600, max_tokens=1)

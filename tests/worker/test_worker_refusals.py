@@ -7,7 +7,11 @@ import pytest
 from fakes import tiny_gguf
 from fakes.real_worker import start_child
 
-from carryon.engine.protocol import Loading, Reason, Refused, decode_event
+from carryon.engine.protocol import Loading, LoadRequest, Reason, Refused, decode_event
+from carryon.worker import capi, devices
+from carryon.worker.engine_log import EngineLog, Level, Line
+from carryon.worker.loading import LoadRefused, load
+from carryon.worker.refusals import refusal_of_load
 
 
 @pytest.fixture
@@ -161,6 +165,75 @@ def test_an_endpoint_that_is_silent(refused, models):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         answer = refused(models / "speaker.gguf", rpc_endpoints=(f"127.0.0.1:{silent.getsockname()[1]}",))
     assert answer.reason is Reason.RPC_UNREACHABLE
+
+
+def test_a_kind_of_cache_that_does_not_fit_the_model(refused, tmp_path):
+    """q8_0 keeps numbers in groups of 32; these heads have 16."""
+    model = tiny_gguf.random_model(tmp_path / "narrow.gguf", shape=tiny_gguf.Shape(heads=16))
+    answer = refused(model, kv_type="q8_0")
+    assert answer.reason is Reason.BAD_REQUEST
+    assert "q8_0" in answer.detail
+
+
+def test_a_file_that_says_nothing_of_its_training_context(start_worker, tmp_path):
+    worker = start_worker(tiny_gguf.speaking_model(tmp_path / "odd.gguf", context=0), n_ctx=512)
+    assert worker.ready.n_ctx_train == 0
+    assert worker.ready.notices == ()
+    assert worker.says("count", max_tokens=1) == " one"
+
+
+def test_a_build_without_rpc_says_so(monkeypatch, models):
+    monkeypatch.setattr(devices, "supports_rpc", lambda: False)
+    asked = LoadRequest(str(models / "speaker.gguf"), rpc_endpoints=("10.0.0.5:1",))
+    with pytest.raises(LoadRefused) as caught:
+        load(asked, EngineLog(), lambda _: None)
+    assert caught.value.refused == Refused(
+        Reason.RPC_UNREACHABLE, "this build of the engine has no RPC", {"endpoint": "10.0.0.5:1"}
+    )
+
+
+def test_another_layout_of_the_library_is_refused(monkeypatch):
+    assert capi.layout_complaint() is None
+    monkeypatch.setitem(capi._SIZES, "llama_batch", 57)
+    assert "llama_batch 56 bytes, not 57" in capi.layout_complaint()
+
+
+OOM_LOGS = [
+    ("alloc_tensor_range: failed to allocate CPU buffer of size 123456", {"device": "CPU", "wanted_bytes": 123456}),
+    (
+        "ggml_backend_cuda_buffer_type_alloc_buffer: allocating 9765.62 MiB on device 0: cudaMalloc failed: out of "
+        "memory\nalloc_tensor_range: failed to allocate CUDA0 buffer of size 10240000000",
+        {"device": "CUDA0", "wanted_bytes": 10240000000},
+    ),
+    ("ggml_vulkan: Device memory allocation failed: out of memory", {"device": None, "wanted_bytes": None}),
+]
+
+
+@pytest.mark.parametrize(("said", "facts"), OOM_LOGS)
+def test_out_of_memory_has_a_device_and_a_size_where_the_log_tells(models, said, facts):
+    log = EngineLog()
+    log.lines.extend(Line(Level.ERROR, text) for text in said.split("\n"))
+    refused = refusal_of_load(models / "speaker.gguf", log)
+    assert refused.reason is Reason.OUT_OF_MEMORY
+    assert refused.facts == facts
+
+
+def test_a_missing_part_of_a_model_in_several_files(models):
+    log = EngineLog()
+    missing = "/models/big-00002-of-00003.gguf"
+    log.lines.append(Line(Level.ERROR, f"llama_model_loader: failed to load GGUF split from {missing}"))
+    refused = refusal_of_load(models / "speaker.gguf", log)
+    assert refused.reason is Reason.MISSING_FILE
+    assert refused.facts == {"path": missing}
+
+
+def test_partial_lines_of_the_log_are_put_together():
+    log = EngineLog()
+    for level, text in ((2, b"loading "), (5, b"tensors\nnext"), (5, b" line\n"), (4, b"bad\n"), (1, b"debug\n")):
+        log._hear(level, text, None)
+    assert [(line.level, line.text) for line in log.lines] == [
+        (Level.INFO, "loading tensors"), (Level.INFO, "next line"), (Level.ERROR, "bad"), (Level.DEBUG, "debug"),
+    ]
 
 
 def test_loading_is_told_while_it_lasts(start_worker, models):

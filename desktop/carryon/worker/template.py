@@ -65,6 +65,8 @@ class Renderer:
 
     def _exchange(self, line: bytes) -> dict[str, str]:
         with self._lock:
+            if self._child is not None and self._child.poll() is not None:
+                self._bury()  # it died for a reason that has nothing to do with this conversation
             self._child = self._child or _start_child()
             assert self._child.stdin is not None
             assert self._child.stdout is not None
