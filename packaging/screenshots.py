@@ -197,18 +197,18 @@ class Photographer:
 
     def _load_dialog(self, name: str) -> None:
         self._window.show_load_dialog()
-        dialog = self._window.load_dialog()
+        dialog = self._window.load_dialog
         self._until(lambda: dialog.presenter.form.facts is not None)
         dialog.move((SCREEN[0] - dialog.width()) // 2, (SCREEN[1] - dialog.height()) // 2)
         self._take(name)
         dialog.reject()
 
     def _settings(self, name: str) -> None:
-        from carryon.ui.window import CHAT, SETTINGS
+        from carryon.ui.window import Page
 
-        self._window.show_page(SETTINGS)
+        self._window.show_page(Page.SETTINGS)
         self._take(name)
-        self._window.show_page(CHAT)
+        self._window.show_page(Page.CHAT)
 
     def _crash(self, name: str) -> None:
         from carryon.app.host import FailedModel

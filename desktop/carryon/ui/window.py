@@ -1,8 +1,14 @@
-"""The window: rail, pages, banners, status bar, and the ways between them."""
+"""The window: rail, pages, banners, status bar, and the ways between them.
+
+What the first frame does not show is imported and made when it is first wanted: a third of a cold start.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
+from enum import IntEnum
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QResizeEvent
@@ -18,23 +24,32 @@ from carryon.ui import texts
 from carryon.ui.banners import Banners
 from carryon.ui.chat.page import ChatPage
 from carryon.ui.drop import DropSign, let_models_through, model_in
-from carryon.ui.loading.page import LoadDialog
-from carryon.ui.log_dialog import LogDialog
 from carryon.ui.machine_watch import MachineWatch
 from carryon.ui.memory_panel import MemoryPanel
 from carryon.ui.metering import Metering, metering
-from carryon.ui.settings.page import SettingsPage
 from carryon.ui.shortcuts import ShortcutsDialog, bind
 from carryon.ui.status_bar import StatusBar
-from carryon.ui.welcome import WelcomePage
 from carryon.ui.widgets.icons import app_icon
 from carryon.ui.widgets.rail import Rail, RailItem
 from carryon.ui.widgets.spacing import spaced
 from carryon.ui.widgets.toast import Toast
 
+if TYPE_CHECKING:
+    from carryon.ui.loading.page import LoadDialog
+    from carryon.ui.settings.page import SettingsPage
+    from carryon.ui.welcome import WelcomePage
+
 RAIL = (RailItem(texts.CHAT, "ph.chat-circle-text", "Ctrl+1"), RailItem(texts.SETTINGS, "ph.gear", "Ctrl+6"))
-CHAT, SETTINGS, WELCOME = range(3)
 FIRST_SIZE = (1180, 780)
+
+
+class Page(IntEnum):
+    """What the window shows; the number is the page's place on the rail, where it has one."""
+
+    CHAT = 0
+    SETTINGS = 1
+    WELCOME = 2
+
 
 
 class Window(QMainWindow):
@@ -45,11 +60,9 @@ class Window(QMainWindow):
     def __init__(self, services: Services, meter: Metering = metering) -> None:
         super().__init__()
         self._services = services
-        self._dialog: LoadDialog | None = None
+        self.page = Page.CHAT
         self.machine = MachineWatch(services.runner, services.probing)
         self.chat = ChatPage(services)
-        self.settings = SettingsPage(services)
-        self.welcome = WelcomePage()
         self.status = StatusBar(services.runner, meter)
         self.banners = Banners()
         self._make_pages()
@@ -71,41 +84,69 @@ class Window(QMainWindow):
         self.raise_()
         self.activateWindow()
         if path:
-            self.load_dialog().open_path(path)
+            self.load_dialog.open_path(path)
 
-    def show_page(self, page: int) -> None:
+    def show_page(self, page: Page) -> None:
         """Opens a page of the rail."""
-        self._pages.setCurrentIndex(page)
-        self.rail.show_current(SETTINGS if page == SETTINGS else CHAT)
-        if page == SETTINGS:
+        self.page = page
+        self.rail.show_current(Page.SETTINGS if page == Page.SETTINGS else Page.CHAT)
+        if page == Page.SETTINGS:
             self.settings.refresh()
+        widget = self._widget_of(page)
+        self._pages.setCurrentWidget(widget)
         self.memory.hide()
         self._show_banners()
-        (self.chat, self.settings, self.welcome)[page].setFocus()
+        widget.setFocus()
 
     def say(self, text: str, undo: Callable[[], object] | None = None) -> None:
         """A short message that goes by itself."""
         self._toast.say(text, undo)
 
-    def load_dialog(self) -> LoadDialog:
-        """Made when it is first wanted: it costs time that the first frame does not have."""
-        if self._dialog is None:
-            self._dialog = LoadDialog(self._services, self)
-            self._dialog.file_wanted.connect(self.choose_file)
-            self._dialog.log_wanted.connect(self.show_log)
-            self.machine.listen(self._dialog.set_machine)
-        return self._dialog
+    @cached_property
+    def load_dialog(self) -> "LoadDialog":
+        from carryon.ui.loading.page import LoadDialog
+
+        dialog = LoadDialog(self._services, self)
+        dialog.file_wanted.connect(self.choose_file)
+        dialog.log_wanted.connect(self.show_log)
+        self.machine.listen(dialog.set_machine)
+        return dialog
+
+    @cached_property
+    def settings(self) -> "SettingsPage":
+        from carryon.ui.settings.page import SettingsPage
+
+        page = SettingsPage(self._services)
+        page.appearance_wanted.connect(self.appearance_wanted)
+        page.machine_look_wanted.connect(self.machine.look)
+        page.notice_wanted.connect(self.say)
+        page.chats_restored.connect(self._list_chats_again)
+        self._pages.addWidget(page)
+        self.machine.listen(page.set_machine)
+        return page
+
+    @cached_property
+    def welcome(self) -> "WelcomePage":
+        from carryon.ui.welcome import WelcomePage
+
+        page = WelcomePage()
+        page.guide_wanted.connect(self.chat_with_guide)
+        page.file_wanted.connect(self.choose_file)
+        page.machine_wanted.connect(self.show_machine)
+        page.skipped.connect(self._skip_welcome)
+        self._pages.addWidget(page)
+        self.machine.listen(page.show_machine)
+        return page
 
     def show_load_dialog(self, wish: LoadWish | None = None) -> None:
         """The load dialog, with the model of a wish or with the current one."""
         self.memory.hide()
-        self.load_dialog().open_with(wish.file if wish else None)
+        self.load_dialog.open_with(wish.file if wish else None)
 
     def choose_file(self) -> None:
         """The system's file dialog; its answer goes to the load dialog."""
         start = str(self._services.home.models) if self._services.home.models.is_dir() else str(Path.home())
-        parent = self._dialog if self._dialog and self._dialog.isVisible() else self
-        dialog = QFileDialog(parent, texts.OPEN_FILE_TITLE, start, texts.OPEN_FILE_FILTER)
+        dialog = QFileDialog(self._topmost(), texts.OPEN_FILE_TITLE, start, texts.OPEN_FILE_FILTER)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.fileSelected.connect(self._file_chosen)
@@ -113,7 +154,9 @@ class Window(QMainWindow):
 
     def show_log(self) -> None:
         """The log of the engine that ran last."""
-        dialog = LogDialog(self._services.home.logs, self._dialog if self._dialog else self)
+        from carryon.ui.log_dialog import LogDialog
+
+        dialog = LogDialog(self._services.home.logs, self._topmost())
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()
 
@@ -125,13 +168,13 @@ class Window(QMainWindow):
 
     def show_machine(self) -> None:
         """The machine card, in the settings."""
-        self.show_page(SETTINGS)
+        self.show_page(Page.SETTINGS)
         self.settings.show_machine_card()
 
     def chat_with_guide(self) -> None:
         """Loads the built-in model and opens the chat."""
         self._welcomed()
-        self.show_page(CHAT)
+        self.show_page(Page.CHAT)
         try:
             self._services.host.load(self._services.host.wish_for(guide()))
         except AppError as error:
@@ -167,8 +210,7 @@ class Window(QMainWindow):
     def _make_pages(self) -> None:
         self.rail = Rail(RAIL)
         self._pages = QStackedWidget()
-        for page in (self.chat, self.settings, self.welcome):
-            self._pages.addWidget(page)
+        self._pages.addWidget(self.chat)
         self._content = QWidget()
         self._content.setObjectName("page")
         column = QVBoxLayout(self._content)
@@ -196,23 +238,15 @@ class Window(QMainWindow):
         self._toast = Toast(self._content, texts.UNDO)
         self._drop_sign = DropSign(self)
         let_models_through(self.chat)
-        self.show_page(CHAT if self._services.settings.now.was_welcomed else WELCOME)
+        self.show_page(Page.CHAT if self._services.settings.now.was_welcomed else Page.WELCOME)
 
     def _connect(self) -> None:
-        self.rail.page_wanted.connect(self.show_page)
+        self.rail.page_wanted.connect(lambda index: self.show_page(Page(index)))
         self.chat.load_dialog_wanted.connect(self.show_load_dialog)
         self.chat.machine_wanted.connect(self.show_machine)
         self.chat.notice_wanted.connect(self.say)
         self.chat.log_wanted.connect(self.show_log)
         self.chat.answered.connect(lambda message: self.status.show_speed(message.figures.tokens_per_s))
-        self.settings.appearance_wanted.connect(self.appearance_wanted)
-        self.settings.machine_look_wanted.connect(self.machine.look)
-        self.settings.notice_wanted.connect(self.say)
-        self.settings.chats_restored.connect(self._list_chats_again)
-        self.welcome.guide_wanted.connect(self.chat_with_guide)
-        self.welcome.file_wanted.connect(self.choose_file)
-        self.welcome.machine_wanted.connect(self.show_machine)
-        self.welcome.skipped.connect(self._skip_welcome)
         self.banners.load_wanted.connect(self._services.host.load)
         self.banners.change_wanted.connect(self.show_load_dialog)
         self.banners.log_wanted.connect(self.show_log)
@@ -224,9 +258,9 @@ class Window(QMainWindow):
 
     def _keys(self) -> dict[str, Callable[[], object]]:
         return {
-            "Ctrl+1": lambda: self.show_page(CHAT),
-            "Ctrl+6": lambda: self.show_page(SETTINGS),
-            "Ctrl+,": lambda: self.show_page(SETTINGS),
+            "Ctrl+1": lambda: self.show_page(Page.CHAT),
+            "Ctrl+6": lambda: self.show_page(Page.SETTINGS),
+            "Ctrl+,": lambda: self.show_page(Page.SETTINGS),
             "Ctrl+N": lambda: self._in_chat(self.chat.new_chat),
             "Ctrl+K": lambda: self._in_chat(self.chat.focus_search),
             "Ctrl+L": self.show_load_dialog,
@@ -237,9 +271,23 @@ class Window(QMainWindow):
             "Ctrl+/": self.show_shortcuts,
         }
 
+    def _widget_of(self, page: Page) -> QWidget:
+        match page:
+            case Page.CHAT:
+                return self.chat
+            case Page.SETTINGS:
+                return self.settings
+            case Page.WELCOME:
+                return self.welcome
+
+    def _topmost(self) -> QWidget:
+        """What a further dialog stands over."""
+        is_loading_open = "load_dialog" in vars(self) and self.load_dialog.isVisible()
+        return self.load_dialog if is_loading_open else self
+
     def _in_chat(self, act: Callable[[], object]) -> None:
-        if self._pages.currentIndex() != CHAT:
-            self.show_page(CHAT)
+        if self.page != Page.CHAT:
+            self.show_page(Page.CHAT)
         act()
 
     def _escape(self) -> None:
@@ -259,11 +307,9 @@ class Window(QMainWindow):
 
     def _show_banners(self) -> None:
         """The chat page tells an engine's failure in its own place; every other page has the banner."""
-        self.banners.show_state(self._services.host.state, tells_failure=self._pages.currentIndex() != CHAT)
+        self.banners.show_state(self._services.host.state, tells_failure=self.page != Page.CHAT)
 
     def _machine_found(self, machine: Machine | None) -> None:
-        self.welcome.show_machine(machine)
-        self.settings.set_machine(machine)
         if machine:
             self.chat.set_machine(machine)
 
@@ -294,14 +340,14 @@ class Window(QMainWindow):
 
     def _skip_welcome(self) -> None:
         self._welcomed()
-        self.show_page(CHAT)
+        self.show_page(Page.CHAT)
 
     def _welcomed(self) -> None:
         """The first-run card was of use once; it does not come back."""
         if not self._services.settings.now.was_welcomed:
             self._change_settings(lambda now: replace(now, was_welcomed=True))
-        if self._pages.currentIndex() == WELCOME:
-            self.show_page(CHAT)
+        if self.page == Page.WELCOME:
+            self.show_page(Page.CHAT)
 
     def _change_settings(self, change: Callable[[Settings], Settings]) -> None:
         try:

@@ -27,7 +27,7 @@ from carryon.ui.memory_facts import DeviceBar, Part, PartKind
 from carryon.ui.widgets.memory_bar import MemoryBar
 from carryon.ui.widgets.meters import Meter
 from carryon.ui.widgets.reason_card import ReasonCard
-from carryon.ui.window import CHAT, SETTINGS, WELCOME
+from carryon.ui.window import Page
 
 CONTROLS = (
     QAbstractButton, QAbstractItemView, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit, QPlainTextEdit,
@@ -46,13 +46,13 @@ def show(make_window, tmp_path, qtbot):
         qtbot.waitUntil(lambda: window.machine.machine is not None and window.status.use is not None)
         match place:
             case "chat" | "settings" | "welcome":
-                window.show_page({"chat": CHAT, "settings": SETTINGS, "welcome": WELCOME}[place])
+                window.show_page({"chat": Page.CHAT, "settings": Page.SETTINGS, "welcome": Page.WELCOME}[place])
                 return window
             case "load":
                 path = tiny_gguf.random_model(tmp_path / "tiny.gguf")
                 window.open_path(path)
-                qtbot.waitUntil(lambda: bool(window.load_dialog().presenter.form.facts))
-                return window.load_dialog()
+                qtbot.waitUntil(lambda: bool(window.load_dialog.presenter.form.facts))
+                return window.load_dialog
             case "memory":
                 model = model_file(tiny_gguf.random_model(tmp_path / "tiny.gguf"))
                 window._services.host.load(LoadWish(model, 4096, 20))

@@ -22,7 +22,7 @@ from carryon.ui.log_dialog import LogDialog
 from carryon.ui.shortcuts import ShortcutsDialog
 from carryon.ui.widgets.memory_bar import MemoryBar
 from carryon.ui.widgets.reason_card import ReasonCard
-from carryon.ui.window import CHAT, SETTINGS, WELCOME
+from carryon.ui.window import Page
 
 CONTROL = Qt.KeyboardModifier.ControlModifier
 
@@ -59,11 +59,11 @@ def buttons(widget, text):
 
 def test_the_rail_opens_pages(make_window, qtbot):
     window = make_window()
-    assert window._pages.currentIndex() == CHAT
-    window.rail._group.button(SETTINGS).click()
-    assert window._pages.currentIndex() == SETTINGS
-    window.rail._group.button(CHAT).click()
-    assert window._pages.currentIndex() == CHAT
+    assert window.page == Page.CHAT
+    window.rail._group.button(Page.SETTINGS).click()
+    assert window.page == Page.SETTINGS
+    window.rail._group.button(Page.CHAT).click()
+    assert window.page == Page.CHAT
 
 
 def test_only_pages_that_exist_are_on_the_rail(make_window):
@@ -72,27 +72,30 @@ def test_only_pages_that_exist_are_on_the_rail(make_window):
 
 @pytest.mark.parametrize(
     ("key", "page"),
-    [(Qt.Key.Key_6, SETTINGS), (Qt.Key.Key_Comma, SETTINGS), (Qt.Key.Key_1, CHAT), (Qt.Key.Key_N, CHAT)],
+    [
+        (Qt.Key.Key_6, Page.SETTINGS), (Qt.Key.Key_Comma, Page.SETTINGS),
+        (Qt.Key.Key_1, Page.CHAT), (Qt.Key.Key_N, Page.CHAT),
+    ],
 )
 def test_keys_open_pages(make_window, qtbot, key, page):
     window = make_window()
-    window.show_page(CHAT if page == SETTINGS else SETTINGS)
+    window.show_page(Page.CHAT if page == Page.SETTINGS else Page.SETTINGS)
     press(window, qtbot, key)
-    assert window._pages.currentIndex() == page
+    assert window.page == page
 
 
 def test_ctrl_k_searches_chats_from_any_page(make_window, qtbot):
     window = make_window()
-    window.show_page(SETTINGS)
+    window.show_page(Page.SETTINGS)
     press(window, qtbot, Qt.Key.Key_K)
-    assert window._pages.currentIndex() == CHAT
+    assert window.page == Page.CHAT
     assert window.focusWidget() is window.chat.conversations.search
 
 
 def test_ctrl_l_opens_the_load_dialog(make_window, qtbot):
     window = make_window()
     press(window, qtbot, Qt.Key.Key_L)
-    assert open_dialog(LoadDialog) is window.load_dialog()
+    assert open_dialog(LoadDialog) is window.load_dialog
 
 
 def test_ctrl_slash_lists_the_keys(make_window, qtbot):
@@ -123,27 +126,27 @@ def new_window(make_services, make_window):
 
 def test_the_first_run_shows_the_machine_and_one_way_to_start(new_window, qtbot):
     new_window.begin()
-    assert new_window._pages.currentIndex() == WELCOME
+    assert new_window.page == Page.WELCOME
     qtbot.waitUntil(lambda: "AMD Ryzen 7 5800X" in visible_words(new_window.welcome))
     assert buttons(new_window, texts.WELCOME_GUIDE)[0].objectName() == "primary"
 
 
 def test_skipping_the_first_run_is_remembered(new_window, carryon_home, qtbot):
     buttons(new_window, texts.WELCOME_SKIP)[0].click()
-    assert new_window._pages.currentIndex() == CHAT
+    assert new_window.page == Page.CHAT
     assert SettingsFile(carryon_home.settings).now.was_welcomed
 
 
 def test_looking_at_the_machine_first_does_not_end_the_first_run(new_window, carryon_home):
     buttons(new_window, texts.WELCOME_MACHINE)[0].click()
-    assert new_window._pages.currentIndex() == SETTINGS
+    assert new_window.page == Page.SETTINGS
     assert not SettingsFile(carryon_home.settings).now.was_welcomed
 
 
 def test_the_guide_is_loaded_with_one_click(new_window, monkeypatch, model, qtbot):
     monkeypatch.setattr("carryon.ui.window.guide", lambda: replace(model, name="Carryon guide", reference="guide"))
     buttons(new_window, texts.WELCOME_GUIDE)[0].click()
-    assert new_window._pages.currentIndex() == CHAT
+    assert new_window.page == Page.CHAT
     qtbot.waitUntil(lambda: isinstance(new_window._services.host.state, LoadedModel))
     assert new_window._services.settings.now.was_welcomed
 
@@ -212,10 +215,10 @@ def test_what_a_load_did_differently_is_shown_until_it_is_closed(make_window, mo
     window = make_window(notice="The context was padded to 4,096 tokens.")
     load(window, model, qtbot)
     assert "padded to 4,096" in visible_words(window.banners)
-    window.show_page(SETTINGS)
+    window.show_page(Page.SETTINGS)
     assert "padded to 4,096" in visible_words(window.banners)
     window.banners.close_notice()
-    window.show_page(CHAT)
+    window.show_page(Page.CHAT)
     assert not window.banners.isVisible()
     window.status.model_button.click()
     assert "padded to 4,096" in visible_words(window.memory)
@@ -225,7 +228,7 @@ def test_what_a_load_did_differently_is_shown_until_it_is_closed(make_window, mo
 def test_the_window_lives_through_the_death_of_its_engine(make_window, model, qtbot, kind):
     window = make_window()
     load(window, model, qtbot)
-    window.show_page(SETTINGS)
+    window.show_page(Page.SETTINGS)
     os.kill(window._services.host.state.engine.pid, getattr(signal, kind))
     qtbot.waitUntil(lambda: isinstance(window._services.host.state, FailedModel))
     card = window.banners.findChild(ReasonCard)
@@ -247,14 +250,14 @@ def test_a_failure_leads_to_the_settings_and_to_the_log(make_window, model, qtbo
     window = make_window(crash_loading="SIGSEGV")
     window._services.host.load(LoadWish(model, 4096, 0))
     qtbot.waitUntil(lambda: isinstance(window._services.host.state, FailedModel))
-    window.show_page(SETTINGS)
+    window.show_page(Page.SETTINGS)
     buttons(window.banners, texts.SHOW_LOG)[0].click()
     log = open_dialog(LogDialog)
     assert "dying by SIGSEGV" in log._text.toPlainText()
     log.close()
     buttons(window.banners, texts.CHANGE_SETTINGS)[0].click()
-    qtbot.waitUntil(lambda: bool(window.load_dialog().presenter.form.facts))
-    assert window.load_dialog().presenter.form.file == model
+    qtbot.waitUntil(lambda: bool(window.load_dialog.presenter.form.facts))
+    assert window.load_dialog.presenter.form.file == model
 
 
 # files
@@ -268,8 +271,8 @@ def test_a_model_dropped_anywhere_opens_the_load_dialog(make_window, model, qtbo
     assert window._drop_sign.isVisible()
     drop(window, mime)
     assert not window._drop_sign.isVisible()
-    qtbot.waitUntil(lambda: bool(window.load_dialog().presenter.form.facts))
-    assert window.load_dialog().presenter.form.file == model
+    qtbot.waitUntil(lambda: bool(window.load_dialog.presenter.form.facts))
+    assert window.load_dialog.presenter.form.file == model
     assert field.toPlainText() == ""
 
 
@@ -289,7 +292,7 @@ def test_the_sign_goes_when_the_file_is_taken_away_again(make_window, model):
 def test_a_file_that_the_start_names_is_opened(make_window, model, qtbot):
     window = make_window()
     window.open_path(model.path)
-    qtbot.waitUntil(lambda: bool(window.load_dialog().presenter.form.facts))
+    qtbot.waitUntil(lambda: bool(window.load_dialog.presenter.form.facts))
     assert open_dialog(LoadDialog)
 
 
@@ -348,7 +351,7 @@ def test_a_restored_chat_is_in_the_list_again(make_window, qtbot):
     store = window._services.store
     chat = store.begin("Trip to Lisbon")
     store.move_to_trash(chat.id)
-    window.show_page(SETTINGS)
+    window.show_page(Page.SETTINGS)
     window.settings._trash._button.click()
     qtbot.waitUntil(lambda: any(one.title == "Trip to Lisbon" for one in window.chat.presenter._listing.conversations))
 
