@@ -7,7 +7,9 @@ from PySide6.QtCore import Qt
 
 from carryon.app.host import LoadedModel, LoadingModel, LoadWish
 from carryon.app.models import ModelFile, guide
+from carryon.app.services import build
 from carryon.chat.message import Role, State
+from carryon.ui.bridge import MainThread
 from carryon.ui.chat.page import ChatPage
 
 WAIT_MS = 20_000
@@ -77,7 +79,17 @@ class Chat:
 def chat(make_services, qtbot):
     """Makes a page; options are those of the fake engine."""
 
-    def make(**engine):
-        return Chat(make_services(**engine), qtbot)
+    def make(services=None, **engine):
+        return Chat(services or make_services(**engine), qtbot)
 
     return make
+
+
+@pytest.fixture
+def real_services(carryon_home, qapp):
+    """With the engine that people get."""
+    bridge = MainThread()
+    services = build(carryon_home, bridge.post)
+    yield services
+    services.end()
+    bridge.close()

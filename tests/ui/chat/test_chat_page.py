@@ -4,13 +4,16 @@ import os
 import signal
 
 import pytest
+from fakes import machines
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLineEdit, QPushButton
 
 from carryon.app.host import FailedModel, LoadedModel, LoadingModel, LoadWish, NoModel
 from carryon.app.models import guide
+from carryon.base.settings import Theme
 from carryon.chat.message import State
+from carryon.ui import theme
 from carryon.ui.chat import texts
 
 
@@ -21,15 +24,15 @@ def buttons_of(card):
 
 
 def test_a_question_streams_its_answer_and_tells_the_figures(chat):
-    here = chat(delay_ms=30)
+    here = chat(delay_ms=20)
     assert here.load()
-    here.send("say: **one** two three four five six seven eight nine ten")
+    here.send("say: **one** two" + " three" * 98)
     here.until(lambda: "one two" in here.seen)
     assert here.composer.send.accessibleName() == texts.STOP
     here.until(lambda: not here.presenter.is_answering)
-    assert here.seen == "one two three four five six seven eight nine ten"
+    assert here.seen == "one two" + " three" * 98
     words = here.last._words.text()
-    assert "10 tokens" in words
+    assert "100 tokens" in words
     assert "first token" in words
     assert words.endswith("finished")
     assert here.composer.send.accessibleName() == texts.SEND
@@ -160,8 +163,6 @@ def test_the_empty_page_offers_what_can_be_done(chat, qtbot):
 
 
 def test_the_machine_stands_on_the_empty_page(chat, qtbot):
-    from fakes import machines
-
     here = chat()
     assert here.page.greeting.machine.isHidden()
     here.page.set_machine(machines.CPU_ONLY)
@@ -276,9 +277,6 @@ def test_every_control_has_a_name_for_a_screen_reader(chat):
 
 @pytest.mark.parametrize("percent", [100, 200])
 def test_no_button_is_cut_at_any_text_size(chat, qapp, percent):
-    from carryon.base.settings import Theme
-    from carryon.ui import theme
-
     here = chat()
     theme.apply(qapp, Theme.LIGHT, percent)
     here.type("say: hello")
@@ -297,3 +295,14 @@ def test_ctrl_b_hides_the_list_and_brings_it_back(chat):
     here.page.focus_search()
     assert not here.page.conversations.isHidden()
     assert here.page.conversations.search.hasFocus() or not here.page.isActiveWindow()
+
+
+@pytest.mark.slow
+def test_the_real_guide_answers_a_suggested_question(chat, qtbot, real_services):
+    here = chat(real_services)
+    qtbot.mouseClick(here.page.greeting.guide, Qt.MouseButton.LeftButton)
+    here.until(lambda: isinstance(real_services.host.state, LoadedModel))
+    qtbot.mouseClick(here.page.greeting.questions[1], Qt.MouseButton.LeftButton)
+    here.until(lambda: here.presenter.messages and not here.presenter.is_answering)
+    assert "KV cache" in here.seen
+    assert "tokens/s" in here.last._words.text()

@@ -197,6 +197,16 @@ def test_stop_shows_at_once_and_keeps_the_words(desk):
     assert here.screen.announced == [State.STOPPED]
 
 
+def test_what_is_shown_can_be_asked_for(desk):
+    here = desk()
+    here.load()
+    here.ask("say: one")
+    assert here.presenter.messages == here.screen.messages
+    assert not here.presenter.is_answering
+    here.presenter.set_draft(here.screen.draft)  # what the page sends back when it shows a draft
+    assert here.screen.hint is Hint.NONE
+
+
 def test_stop_without_an_answer_is_nothing(desk):
     here = desk()
     here.presenter.stop()
@@ -423,6 +433,13 @@ def test_an_answer_cut_by_the_context_offers_more_of_it(desk):
     here.ask("say: cut")
     assert here.screen.last.state is State.CUT_CONTEXT
     assert here.screen.problem.steps == (Step.NEW_CHAT, Step.LOAD_LONGER)
+
+
+def test_a_context_as_long_as_the_model_was_trained_for_cannot_be_longer(desk):
+    here = desk(ending="context")
+    here.load(n_ctx=32768)
+    here.ask("say: cut")
+    assert here.screen.problem.steps == (Step.NEW_CHAT,)
 
 
 def test_an_answer_cut_by_its_length_says_so_and_needs_no_card(desk):

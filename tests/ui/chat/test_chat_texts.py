@@ -1,5 +1,6 @@
 """The words of the chat page: every state has its sentence, and what was not measured is not said."""
 
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -134,6 +135,13 @@ def test_the_machine_in_one_line():
     line = texts.machine_line(machines.CPU_ONLY)
     assert "RAM" in line
     assert line.endswith("no GPU")
+
+
+def test_the_guide_was_trained_with_the_questions_that_are_suggested():
+    folder = Path(__file__).parents[3] / "packaging" / "guide" / "questions"
+    topics = [topic for file in folder.glob("*.toml") for topic in tomllib.loads(file.read_text("utf-8"))["topic"]]
+    asked = {question.lower().strip("?") for topic in topics for question in topic["ask"]}
+    assert {one.lower().strip("?") for one in texts.SUGGESTIONS} <= asked
 
 
 def test_sentences_are_plain():

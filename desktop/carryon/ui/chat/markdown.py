@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from enum import Enum, Flag
 from functools import cache
 from itertools import pairwise
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+if TYPE_CHECKING:  # imported when the first message is parsed: the first frame of the window does not wait for it
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 LONGEST_WORD = 2_000  # characters; from about 20,000 on Qt needs seconds for one word (it is quadratic)
 _LONGEST_ADDRESS = 2_000
@@ -191,21 +193,23 @@ def safe_link(address: str) -> str | None:
 
 
 @cache
-def _parser() -> MarkdownIt:
+def _parser() -> "MarkdownIt":
     """CommonMark with tables; without HTML, and without link definitions, so that every block stands for itself."""
+    from markdown_it import MarkdownIt
+
     parser = MarkdownIt("commonmark", {"html": False, "maxNesting": _NESTING})
     parser.validateLink = lambda url: True  # type: ignore[method-assign]  # `safe_link` decides, visibly
     return parser.enable(["table", "strikethrough"]).disable(["reference", "html_block", "html_inline"])
 
 
-def _groups(tokens: list[Token]) -> Iterator[list[Token]]:
+def _groups(tokens: "list[Token]") -> "Iterator[list[Token]]":
     """The tokens of one top-level block after the other."""
     starts = [index for index, token in enumerate(tokens) if token.level == 0 and token.nesting >= 0]
     for start, end in pairwise([*starts, len(tokens)]):
         yield tokens[start:end]
 
 
-def _section(tokens: list[Token], lines: list[str], first_number: int | None) -> Section:
+def _section(tokens: "list[Token]", lines: list[str], first_number: int | None) -> Section:
     first, last = tokens[0].map or [0, len(lines)]
     if any(token.level >= _NESTING - 3 for token in tokens):
         source = "\n".join(lines[first:last]).strip()
@@ -220,7 +224,7 @@ def _section(tokens: list[Token], lines: list[str], first_number: int | None) ->
     return Section(first, tuple(builder.blocks), last_item_line, builder.last_number)
 
 
-def _is_huge(table: list[Token]) -> bool:
+def _is_huge(table: "list[Token]") -> bool:
     kinds = [token.type for token in table]
     return kinds.count("th_open") > MOST_COLUMNS or kinds.count("td_open") > MOST_CELLS
 
@@ -239,22 +243,22 @@ class _Builder:
         self._sides: list[Side] = []
         self._rows: list[list[Spans]] | None = None
 
-    def take(self, token: Token) -> None:
+    def take(self, token: "Token") -> None:
         action = getattr(self, f"_{token.type}", None)
         if action:
             action(token)
 
-    def _blockquote_open(self, _: Token) -> None:
+    def _blockquote_open(self, _: "Token") -> None:
         self._settle_marker()
         self._nest.append(Nest.QUOTE)
 
-    def _blockquote_close(self, _: Token) -> None:
+    def _blockquote_close(self, _: "Token") -> None:
         self._nest.pop()
 
-    def _bullet_list_open(self, _: Token) -> None:
+    def _bullet_list_open(self, _: "Token") -> None:
         self._open_list(None)
 
-    def _ordered_list_open(self, token: Token) -> None:
+    def _ordered_list_open(self, token: "Token") -> None:
         is_continued = self._first_number is not None and token.level == 0
         self._open_list(self._first_number if is_continued else int(token.attrs.get("start", 1)))
 
@@ -263,13 +267,13 @@ class _Builder:
         self._nest.append(Nest.LIST)
         self._numbers.append(number)
 
-    def _bullet_list_close(self, _: Token) -> None:
+    def _bullet_list_close(self, _: "Token") -> None:
         self._nest.pop()
         self._numbers.pop()
 
     _ordered_list_close = _bullet_list_close
 
-    def _list_item_open(self, token: Token) -> None:
+    def _list_item_open(self, token: "Token") -> None:
         number = self._numbers[-1]
         if number is None:
             self._marker = _MARKS[(len(self._numbers) - 1) % len(_MARKS)]
@@ -279,16 +283,16 @@ class _Builder:
         if token.level == 1:
             self.last_number = number
 
-    def _list_item_close(self, _: Token) -> None:
+    def _list_item_close(self, _: "Token") -> None:
         self._settle_marker()
 
-    def _heading_open(self, token: Token) -> None:
+    def _heading_open(self, token: "Token") -> None:
         self._heading = int(token.tag[1])
 
-    def _heading_close(self, _: Token) -> None:
+    def _heading_close(self, _: "Token") -> None:
         self._heading = 0
 
-    def _inline(self, token: Token) -> None:
+    def _inline(self, token: "Token") -> None:
         spans = _spans(token.children or [])
         if self._rows is not None:
             self._rows[-1].append(spans)
@@ -304,28 +308,28 @@ class _Builder:
             spans = (Span(spans[0].text[task.end() :], spans[0].look, spans[0].link), *spans[1:])
         return Paragraph(spans, self._place())
 
-    def _fence(self, token: Token) -> None:
+    def _fence(self, token: "Token") -> None:
         self._settle_marker()
         words = clean(token.info).split()
         self.blocks.append(Code(words[0][:40] if words else "", clean(token.content.rstrip("\n")), self._place()))
 
     _code_block = _fence
 
-    def _hr(self, _: Token) -> None:
+    def _hr(self, _: "Token") -> None:
         self.blocks.append(Rule(self._place()))
 
-    def _table_open(self, _: Token) -> None:
+    def _table_open(self, _: "Token") -> None:
         self._settle_marker()
         self._rows, self._sides = [], []
 
-    def _tr_open(self, _: Token) -> None:
+    def _tr_open(self, _: "Token") -> None:
         assert self._rows is not None
         self._rows.append([])
 
-    def _th_open(self, token: Token) -> None:
+    def _th_open(self, token: "Token") -> None:
         self._sides.append(_side(str(token.attrs.get("style", ""))))
 
-    def _table_close(self, _: Token) -> None:
+    def _table_close(self, _: "Token") -> None:
         assert self._rows is not None
         width = len(self._sides)
         rows = tuple((*row[:width], *[()] * (width - len(row))) for row in self._rows)
@@ -349,7 +353,7 @@ def _side(style: str) -> Side:
 _LOOKS = {"strong": Look.BOLD, "em": Look.ITALIC, "s": Look.STRIKE}
 
 
-def _spans(tokens: list[Token]) -> Spans:
+def _spans(tokens: "list[Token]") -> Spans:
     """The pieces of one line of text, neighbours with the same look joined."""
     spans: list[Span] = []
     look, link, told_address = Look.PLAIN, None, ""
@@ -369,7 +373,7 @@ def _spans(tokens: list[Token]) -> Spans:
     return _joined(spans)
 
 
-def _pieces(token: Token, look: Look, link: str | None) -> list[Span]:
+def _pieces(token: "Token", look: Look, link: str | None) -> list[Span]:
     match token.type:
         case "text" | "text_special":
             text = clean(_LINE_TAG.sub("\n", token.content))

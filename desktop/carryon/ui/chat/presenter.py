@@ -340,7 +340,7 @@ class ChatPresenter:
     def _problem_of(self, outcome: Outcome, stored: Message | None) -> Problem | None:
         match outcome:
             case Failed(ContextFull() as error):
-                return Problem(error, (Step.NEW_CHAT, Step.LOAD_LONGER, Step.EDIT_QUESTION))
+                return Problem(error, (Step.NEW_CHAT, *self._longer(), Step.EDIT_QUESTION))
             case Failed(EngineError()) if isinstance(self._services.host.state, NoModel | LoadingModel):
                 return None  # the model was taken away by the person
             case Failed(EngineError() as error):
@@ -348,9 +348,15 @@ class ChatPresenter:
             case Failed(error):
                 return Problem(error, (Step.TRY_AGAIN,) if stored else ())
             case _ if stored and stored.state is State.CUT_CONTEXT:
-                return Problem(_full(self._services.host.state), (Step.NEW_CHAT, Step.LOAD_LONGER))
+                return Problem(_full(self._services.host.state), (Step.NEW_CHAT, *self._longer()))
             case _:
                 return None
+
+    def _longer(self) -> tuple[Step, ...]:
+        """A longer context, if the model was trained for one."""
+        state = self._services.host.state
+        is_possible = isinstance(state, LoadedModel) and state.engine.ready.n_ctx < state.engine.ready.n_ctx_train
+        return (Step.LOAD_LONGER,) if is_possible else ()
 
     # the model
 

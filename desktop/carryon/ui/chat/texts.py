@@ -35,11 +35,11 @@ ABOUT_MACHINE = "About this machine"
 GREETING = "What would you like to know?"
 GREETING_GUIDE = "Ask the guide"
 GUIDE_IS = "A tiny model that comes with Carryon. It knows this app and its words, and nothing else."
-SUGGESTIONS = (
-    "Which quant type should I choose?",
+SUGGESTIONS = (  # asked in the very words that the guide was trained with: packaging/guide/questions
+    "Which quant should I choose?",
     "What is the KV cache?",
-    "What does the GPU layers slider do?",
-    "How much memory does a model need?",
+    "How do I use the GPU layers slider?",
+    "How much memory does a model take?",
 )
 
 LEADS_TO = "This link leads to"
