@@ -10,7 +10,6 @@ from carryon.base.settings import SettingsFile
 from carryon.chat.store import Store
 from carryon.engine.process import WORKER
 from carryon.hardware.machine import Machine
-from carryon.hardware.probe import probing
 
 ANSWERS_STOP_S = 1.0
 
@@ -32,6 +31,13 @@ class Services:
         self.host.unload()
         self.runner.end()
         self.store.close()
+
+
+def probing() -> Generator[None, None, Machine]:
+    """The look at this machine; what it needs (psutil, NVML) is imported when it begins, after the first frame."""
+    from carryon.hardware.probe import probing as begin
+
+    return (yield from begin())
 
 
 def build(home: Home, post: Post, engine_command: Sequence[str] = WORKER) -> Services:
