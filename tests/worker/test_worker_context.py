@@ -119,6 +119,13 @@ def test_a_model_that_cannot_go_back_reads_everything_again(start_worker, tmp_pa
 
 
 @pytest.mark.slow
+def test_a_model_that_cannot_go_back_can_go_on(start_worker, tmp_path):
+    worker = start_worker(tiny_gguf.recurrent_model(tmp_path / "recurrent.gguf"))
+    worker.complete([97] * 50, max_tokens=1)
+    assert worker.complete([97] * 50 + [98] * 5, max_tokens=1)["timings"]["cached_n"] == 50
+
+
+@pytest.mark.slow
 def test_a_sliding_window_still_reuses_a_conversation_that_goes_on(start_worker, tmp_path):
     worker = start_worker(tiny_gguf.windowed_model(tmp_path / "window.gguf"), n_ctx=4096)
     first = worker.complete([97] * 600, max_tokens=1)

@@ -97,7 +97,16 @@ def test_a_cancelled_question_in_line_is_never_begun(scheduler):
     third = submit(scheduler, [97] * 10, max_tokens=5)
     assert third.outbox.ended.wait(20)
     assert first.outbox.last.n_predicted == 200
-    assert second.outbox.news == []
+    assert [news.n_prompt for _, news in second.outbox.news] == [0]
+
+
+def test_whoever_gives_up_in_line_need_not_wait_for_a_turn(scheduler):
+    first = submit(scheduler, [97] * 10)
+    second = submit(scheduler, [97] * 10)
+    assert time_to_stop(scheduler, second) < 0.1
+    assert not first.outbox.ended.is_set()
+    scheduler.cancel(first)
+    assert first.outbox.ended.wait(10)
 
 
 def test_a_late_cancel_hits_nobody_else(scheduler):

@@ -1,6 +1,7 @@
 """The paths of the OpenAI protocol, and the few of our own beside them."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -55,11 +56,10 @@ class Api:
     async def complete(self, request: Request) -> Response | StreamedAnswer:
         """A prompt in text is the caller's own: control texts in it are meant."""
         asked = schema.completion_request(await _body(request), self.defaults, self.model.vocabulary.size)
-        prompt = asked.prompt
+        prompt: Sequence[int] | str = asked.prompt
         if isinstance(prompt, str):
-            prompt = tuple(await asyncio.to_thread(
-                self.model.vocabulary.tokens, prompt, add_special=True, parse_special=True
-            ))
+            spell = self.model.vocabulary.tokens
+            prompt = await asyncio.to_thread(spell, prompt, add_special=True, parse_special=True)
         if not prompt:
             raise Invalid("prompt must have at least one token.", "prompt")
         return await self._answer(request, prompt, asked.wish, (), is_chat=False)
@@ -96,8 +96,7 @@ class Api:
         return JSONResponse({"content": self.model.vocabulary.text(tokens, special=True)})
 
     async def _answer(
-        self, request: Request, prompt: "list[int] | tuple[int, ...]", wish: Wish, more_stops: tuple[str, ...], *,
-        is_chat: bool,
+        self, request: Request, prompt: Sequence[int], wish: Wish, more_stops: tuple[str, ...], *, is_chat: bool
     ) -> Response | StreamedAnswer:
         if len(prompt) >= self.ready.n_ctx:
             raise ContextLengthExceeded(len(prompt), self.ready.n_ctx)

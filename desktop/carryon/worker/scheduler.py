@@ -16,6 +16,9 @@ from carryon.worker.spoken import Spoken
 log = logging.getLogger(__name__)
 # Text leaves at most 60 times a second: more would only cost the engine the interpreter lock.
 _GATHER_S = 0.016
+_NEVER_BEGUN = Ended(
+    Finish.CANCELLED, is_context_full=False, n_prompt=0, n_cached=0, n_predicted=0, prompt_ms=0.0, predicted_ms=0.0
+)
 _COMPUTE_FAILED = (
     "The engine could not compute the answer (code {code}). Try again; if it happens again, reload the model."
 )
@@ -109,6 +112,8 @@ class Scheduler:
             generation.is_cancelled = True
             if self._speaking is generation:
                 self._context.abort.set()
+                return
+        generation.outbox.put(_NEVER_BEGUN)  # whoever still listens need not wait for a turn that will not come
 
     def run(self) -> None:
         """Never returns."""
