@@ -41,5 +41,6 @@ class ShortcutsDialog(QDialog):
         column.addWidget(scroll)
         close = button(texts.CLOSE, "primary", on_click=self.accept)
         column.addWidget(close)
+        close.setDefault(True)
         close.setFocus()
         self.resize(theme.px(480), theme.px(520))

@@ -9,6 +9,7 @@ from carryon.base.jobs import Done, Job, Outcome, Runner
 from carryon.hardware.machine import MemoryUse
 from carryon.ui import texts, theme
 from carryon.ui.metering import Metering
+from carryon.ui.widgets.controls import plain_tip
 from carryon.ui.widgets.meters import Meter
 from carryon.ui.widgets.shortened_button import ShortenedButton
 from carryon.ui.widgets.spacing import spaced
@@ -110,7 +111,7 @@ class StatusBar(QFrame):
         name, facts = texts.status_words(self._state, gpus, ram, self._tokens_per_s)
         self._model.show_words(name, facts)
         self._model.setAccessibleName(f"Model: {name}{facts}")
-        self._model.setToolTip(f"{name}{facts}\n{texts.model_tooltip(self._state)}")
+        self._model.setToolTip(plain_tip(f"{name}{facts}\n{texts.model_tooltip(self._state)}"))
         if self._shown_sign != _sign(self._state):
             self._shown_sign = _sign(self._state)
             theme.dress(self._model, *self._shown_sign, size=12)

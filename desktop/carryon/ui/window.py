@@ -61,6 +61,7 @@ class Window(QMainWindow):
         super().__init__()
         self._services = services
         self.page = Page.CHAT
+        self._is_look_asked = False
         self.machine = MachineWatch(services.runner, services.probing)
         self.chat = ChatPage(services)
         self.status = StatusBar(services.runner, meter)
@@ -118,7 +119,7 @@ class Window(QMainWindow):
 
         page = SettingsPage(self._services)
         page.appearance_wanted.connect(self.appearance_wanted)
-        page.machine_look_wanted.connect(self.machine.look)
+        page.machine_look_wanted.connect(self._look_again)
         page.notice_wanted.connect(self.say)
         page.chats_restored.connect(self._list_chats_again)
         self._pages.addWidget(page)
@@ -312,6 +313,13 @@ class Window(QMainWindow):
     def _machine_found(self, machine: Machine | None) -> None:
         if machine:
             self.chat.set_machine(machine)
+            if self._is_look_asked:
+                self._is_look_asked = False
+                self.say(texts.LOOKED_AGAIN)
+
+    def _look_again(self) -> None:
+        self._is_look_asked = True
+        self.machine.look()
 
     def _model_pressed(self) -> None:
         if not isinstance(self._services.host.state, LoadedModel):

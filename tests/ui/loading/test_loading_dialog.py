@@ -2,8 +2,9 @@
 
 import pytest
 from fakes import machines, tiny_gguf
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QAbstractButton, QLabel
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QWheelEvent
+from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel
 
 from carryon.app.host import FailedModel, LoadedModel, LoadingModel, NoModel
 from carryon.app.models import guide
@@ -236,13 +237,29 @@ def test_the_wheel_changes_no_choice(dialog, qtbot):
 
 
 def wheel(widget):
-    from PySide6.QtCore import QPoint, QPointF
-    from PySide6.QtGui import QWheelEvent
-    from PySide6.QtWidgets import QApplication
-
     middle = QPointF(widget.rect().center())
     event = QWheelEvent(
         middle, widget.mapToGlobal(middle), QPoint(), QPoint(0, 120), Qt.MouseButton.NoButton,
         Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
     )
     QApplication.sendEvent(widget, event)
+
+
+def test_enter_on_a_button_presses_that_button(dialog, qtbot):
+    dialog._cancel.setFocus()
+    qtbot.keyClick(dialog._cancel, Qt.Key.Key_Return)
+    assert not dialog.isVisible()
+    assert isinstance(dialog.services.host.state, NoModel)
+
+
+def test_a_model_dropped_on_the_dialog_is_chosen(dialog, tmp_path, qtbot):
+    other = tiny_gguf.random_model(tmp_path / "other.gguf")
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(other))])
+    keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    over = QDragEnterEvent(QPoint(5, 5), Qt.DropAction.CopyAction, mime, *keys)
+    QApplication.sendEvent(dialog._context.lineEdit(), over)
+    assert over.isAccepted()
+    QApplication.sendEvent(dialog, QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, mime, *keys))
+    qtbot.waitUntil(lambda: dialog.presenter.form.file.path == other)
+    assert dialog._context.currentText() != str(other)

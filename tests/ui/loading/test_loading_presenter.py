@@ -335,3 +335,4 @@ def test_an_empty_form_offers_nothing():
     form = Form()
     assert not form.can_load
     assert not form.is_above_trained
+    assert form.contexts == context_steps(0)

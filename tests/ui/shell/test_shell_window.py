@@ -396,3 +396,19 @@ def drop(window, mime):
         QPointF(5, 5), Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
     )
     QApplication.sendEvent(window, event)
+
+
+def test_a_name_with_an_ampersand_is_shown_whole(make_window, tmp_path, qtbot):
+    window = make_window()
+    load(window, model_file(tiny_gguf.random_model(tmp_path / "R&D <b>.gguf")), qtbot)
+    assert window.status.model_button.text().strip().startswith("R&&D <b>")
+    assert "R&amp;D &lt;b&gt;" in window.status.model_button.toolTip()
+
+
+def test_looking_at_the_machine_again_is_confirmed(make_window, qtbot):
+    window = make_window()
+    window.begin()
+    qtbot.waitUntil(lambda: window.machine.machine is not None)
+    window.show_page(Page.SETTINGS)
+    window.settings.machine._again.click()
+    qtbot.waitUntil(lambda: texts.LOOKED_AGAIN in visible_words(window._toast))

@@ -8,6 +8,7 @@ from carryon.app.models import ModelFile
 from carryon.ui import theme
 from carryon.ui.loading import texts
 from carryon.ui.loading.presenter import Entry, Place
+from carryon.ui.widgets.controls import plain_tip
 from carryon.ui.widgets.spacing import OnTheme
 
 _FEWEST_ROWS, _MOST_ROWS = 2, 3.5  # half a row says that there are more
@@ -58,7 +59,7 @@ class ModelList(QListWidget):
             item = QListWidgetItem(theme.icon(_ICONS[entry.place]), entry.file.name)
             item.setData(_UNDER, under)
             item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{entry.file.name}, {under}")
-            item.setToolTip(str(entry.file.path))
+            item.setToolTip(plain_tip(str(entry.file.path)))
             self.addItem(item)
         self.setCurrentRow(row)
         self.blockSignals(was_blocked)

@@ -4,8 +4,9 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeyEvent, QWheelEvent
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeyEvent, QWheelEvent
 from PySide6.QtWidgets import (
+    QAbstractButton,
     QComboBox,
     QDialog,
     QFrame,
@@ -23,6 +24,7 @@ from carryon.app.models import ModelFile
 from carryon.app.services import Services
 from carryon.hardware.machine import Machine
 from carryon.ui import theme
+from carryon.ui.drop import let_models_through, model_in
 from carryon.ui.loading import texts
 from carryon.ui.loading.model_list import ModelList
 from carryon.ui.loading.presenter import Form, LoadPresenter, parsed_context
@@ -41,10 +43,12 @@ class LoadDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle(texts.TITLE)
         self.setModal(True)
+        self.setAcceptDrops(True)
         self._machine: Machine | None = None
         self._is_drawing = False
         self._make_controls()
         self._arrange()
+        let_models_through(self)
         OnTheme(self, self._fit_to_text)
         self.presenter = LoadPresenter(services.home, services.settings, services.runner, services.host, self)
 
@@ -89,10 +93,21 @@ class LoadDialog(QDialog):
         self.presenter.close()
         super().done(result)
 
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if model_in(event.mimeData()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        path = model_in(event.mimeData())
+        if path:
+            event.acceptProposedAction()
+            self.open_path(path)
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Enter loads, wherever the focus is; Ctrl+O opens a file."""
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._load.isEnabled() and self._load.isVisible():
-            self.presenter.load()
+        """Enter presses the button that has the focus, and loads from anywhere else; Ctrl+O opens a file."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            focused = self.focusWidget()
+            (focused if isinstance(focused, QAbstractButton) else self._load).click()
         elif event.key() == Qt.Key.Key_O and event.modifiers() == Qt.KeyboardModifier.ControlModifier:
             self.file_wanted.emit()
         else:

@@ -92,7 +92,6 @@ def offload_note(form: Form, machine: Machine | None = None) -> str:
             )
         case NoOffload.ENGINE_SILENT:
             return "The engine did not say which devices it can use. Settings, This machine, says why."
-    raise AssertionError(form.no_offload)
 
 
 def loading_text(form: Form) -> str:

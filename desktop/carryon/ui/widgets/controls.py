@@ -1,5 +1,6 @@
 """Labels, buttons and fields as every page makes them: named for the style sheet and for screen readers."""
 
+import html
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
@@ -69,6 +70,11 @@ class NumberField(QSpinBox):
 
     def _indent(self) -> None:
         self.lineEdit().setTextMargins(theme.px(7), 0, 0, 0)
+
+
+def plain_tip(text: str) -> str:
+    """A tooltip that shows a text as it is: Qt would take the name of a file for HTML if it looks like it."""
+    return f"<p style='white-space:pre-wrap'>{html.escape(text)}</p>"
 
 
 def hairline() -> QFrame:

@@ -39,7 +39,8 @@ class ShortenedButton(QPushButton):
         room = max(self.width(), theme.px(96)) - self._frame() - metrics.horizontalAdvance(" ")
         name_room = max(room - metrics.horizontalAdvance(self._rest), metrics.horizontalAdvance("Mm…M"))
         name = metrics.elidedText(self._name, Qt.TextElideMode.ElideMiddle, name_room)
-        self.setText(" " + metrics.elidedText(name + self._rest, Qt.TextElideMode.ElideRight, room))
+        words = metrics.elidedText(name + self._rest, Qt.TextElideMode.ElideRight, room)
+        self.setText(" " + words.replace("&", "&&"))  # a single one would underline the letter after it
 
     def _frame(self) -> int:
         """Icon, padding and focus ring."""
