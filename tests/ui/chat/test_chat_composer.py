@@ -1,7 +1,10 @@
 """Where a message is written: Enter sends, Shift+Enter breaks the line, the field grows, pasted text is plain."""
 
+import time
+
 import pytest
 from PySide6.QtCore import QMimeData, Qt
+from PySide6.QtGui import QTextOption
 
 from carryon.ui.chat import texts
 from carryon.ui.chat.composer import MOST_LINES, Composer
@@ -106,3 +109,21 @@ def test_the_focus_can_be_seen(composer, qtbot):
     composer.show_answering(True)
     composer.send.setFocus()
     qtbot.waitUntil(lambda: composer.property("active") is False)
+
+
+@pytest.mark.parametrize(
+    "put", [lambda c, text: c.set_text(text), lambda c, text: c.field.insertFromMimeData(_mime(text))]
+)
+def test_a_word_of_very_many_letters_does_not_freeze_the_field(composer, qapp, put):
+    began_s = time.process_time()
+    put(composer, "x" * 200_000)
+    qapp.processEvents()
+    assert time.process_time() - began_s < 4.0  # wrapped at word boundaries it takes far longer
+    composer.set_text("words again")
+    assert composer.field.wordWrapMode() == QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere
+
+
+def _mime(text):
+    made = QMimeData()
+    made.setText(text)
+    return made

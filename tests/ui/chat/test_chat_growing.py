@@ -74,6 +74,24 @@ def test_the_beginning_of_a_rule_does_not_flash_up_as_a_heading():
     assert change.blocks == blocks("text")
 
 
+@pytest.mark.parametrize(
+    ("so_far", "shown"),
+    [
+        ("some **bo", "some **bo**"),
+        ("some **", "some"),
+        ("some **bold*", "some **bold**"),
+        ("run `code", "run `code`"),
+        ("was ~~gone", "was ~~gone~~"),
+        ("see [the docs](https://exam", "see the docs"),
+        ("**a** and **b", "**a** and **b**"),
+        ("**a\n\nb", "**a\n\nb"),
+        ("```\n**a", "```\n**a"),
+    ],
+)
+def test_marks_that_are_still_open_do_not_flash_up_as_text(so_far, shown):
+    assert Growing().add(so_far).blocks == blocks(shown)
+
+
 def test_a_table_comes_row_by_row_and_its_header_not_before_the_line_under_it():
     growing, shown = Growing(), []
     for piece in cut("text\n\n| a | b |\n|---|---|\n| 1 | 2 |\n| 3 | 4 |\n", 1):

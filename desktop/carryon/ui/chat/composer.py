@@ -1,12 +1,13 @@
 """Where a message is written: grows with its text, Enter sends, and nothing typed is ever lost."""
 
 from PySide6.QtCore import QEvent, QMimeData, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QFocusEvent, QKeyEvent, QResizeEvent
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QResizeEvent, QTextCursor, QTextOption
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
 
 from carryon.ui import theme
 from carryon.ui.chat import texts
 from carryon.ui.chat.context_use import ContextUse
+from carryon.ui.chat.markdown import has_long_word
 from carryon.ui.chat.view import Hint
 from carryon.ui.widgets.controls import button, label
 from carryon.ui.widgets.flow import FlowLayout
@@ -69,7 +70,16 @@ class MessageField(QPlainTextEdit):
 
     def insertFromMimeData(self, source: QMimeData) -> None:
         """What is pasted comes in as plain text."""
+        if has_long_word(source.text()):
+            self.setWordWrapMode(QTextOption.WrapMode.WrapAnywhere)
         self.insertPlainText(source.text())
+
+    def put(self, text: str) -> None:
+        """Replaces the text; a word of 500,000 letters takes a minute to wrap at its end, and a second anywhere."""
+        mode = QTextOption.WrapMode
+        self.setWordWrapMode(mode.WrapAnywhere if has_long_word(text) else mode.WrapAtWordBoundaryOrAnywhere)
+        self.setPlainText(text)
+        self.moveCursor(QTextCursor.MoveOperation.End)
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
@@ -120,8 +130,7 @@ class Composer(QFrame):
     def set_text(self, text: str) -> None:
         """Replaces the draft; the cursor goes to its end."""
         if text != self.text:
-            self.field.setPlainText(text)
-            self.field.moveCursor(self.field.textCursor().MoveOperation.End)
+            self.field.put(text)
 
     def show_answering(self, is_answering: bool) -> None:
         """Send becomes Stop and back."""

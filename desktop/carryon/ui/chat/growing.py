@@ -16,6 +16,7 @@ _UNDECIDED = re.compile(
     r"|(?:^|\n) {0,3}\|[^\n]*\Z"
     r"|(?:^|\n\n) {0,3}\|[^\n]*\n(?: {0,3}\|?[-:| ]*)?\Z"
 )
+_OPEN_LINK = re.compile(r"\[([^\]\n]*)\]\([^)\s]*\Z")  # its address is still on the way
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Growing:
         """More text has come."""
         self._open += words
         closed = self._close() if "\n" in words else ()
-        shown = sections(_UNDECIDED.sub("\n", self._open), self._number)
+        shown = sections(_shown(self._open), self._number)
         change = Change(self._kept, (*closed, *_blocks(shown)), len(closed))
         self._kept += len(closed)
         return change
@@ -63,6 +64,19 @@ class Growing:
         self._open = "\n".join([*lines[line:], rest])
         self._number = last.last_number if last.last_item_line is not None else None
         return before
+
+
+def _shown(text: str) -> str:
+    """What of a text that goes on is shown: without lines that are undecided, with open marks closed."""
+    text = _UNDECIDED.sub("\n", text)
+    if "```" in text or "~~~" in text:
+        return text
+    before, blank, last = text.rpartition("\n\n")
+    last = last.rstrip("*`~")  # the begin of a mark, or one that is closed again at once
+    for mark in ("`", "**", "~~"):
+        if last.count(mark) % 2:
+            last = last.rstrip() + mark
+    return before + blank + _OPEN_LINK.sub(r"\1", last)
 
 
 def _blocks(found: tuple[Section, ...]) -> tuple[Block, ...]:

@@ -177,6 +177,11 @@ def clean(text: str) -> str:
     return _LONG_WORD.sub(lambda word: word[0] + _BREAK, _ANSI.sub("", text).translate(_UNWANTED))
 
 
+def has_long_word(text: str) -> bool:
+    """Whether there is a word that Qt would take long to break."""
+    return _LONG_WORD.search(text) is not None
+
+
 def without_breaks(text: str) -> str:
     """The text without the places to break that `clean` put into long words."""
     return text.replace(_BREAK, "")

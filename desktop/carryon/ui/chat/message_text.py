@@ -88,6 +88,10 @@ class MessageText(QTextBrowser):
         """A line of a code block, counted from 0."""
         return self.document().findBlockByNumber(self._ends(part)[0].blockNumber() + number)
 
+    def copies(self) -> list[QWidget]:
+        """The copy buttons on the code that is seen, from top to bottom."""
+        return [self._copies[part] for part in sorted(self._copies)]
+
     def expose(self, top: float, bottom: float) -> None:
         """Says which part of the text is seen: only there are copy buttons."""
         self._exposed = (top, bottom)

@@ -108,6 +108,10 @@ class MessageView(QWidget):
             self._draw_pieces(end, deadline_s)
         self._show_more_button()
 
+    def stops(self) -> list[QWidget]:
+        """Where the keyboard halts, in order."""
+        return [self.text, *self.text.copies(), self._more, self._edit, self._copy, self._again]
+
     def copy(self) -> None:
         """Puts the message on the clipboard as it was written, markdown and all."""
         QApplication.clipboard().setText(self._full)

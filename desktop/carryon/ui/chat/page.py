@@ -23,6 +23,7 @@ from carryon.ui.chat.style import chat_style
 from carryon.ui.chat.topbar import TopBar
 from carryon.ui.chat.transcript import Transcript
 from carryon.ui.chat.view import ChatList, Hint, Problem, Step
+from carryon.ui.widgets.controls import hairline
 from carryon.ui.widgets.reason_card import ReasonCard
 
 theme.extend(chat_style)
@@ -107,6 +108,8 @@ class ChatPage(QWidget):
     def show_messages(self, messages: tuple[Message, ...]) -> None:
         self.transcript.set_messages(messages)
         self._middle.setCurrentWidget(self.transcript if messages else self.greeting)
+        if not messages:
+            self._show_line(False)
 
     def add_words(self, message_id: int, words: str) -> None:
         self.transcript.add_words(message_id, words)
@@ -171,6 +174,7 @@ class ChatPage(QWidget):
 
     def _arrange(self) -> None:
         self._middle = QStackedWidget()
+        self._line = hairline()
         self._middle.addWidget(self.greeting)
         self._middle.addWidget(self.transcript)
         self._middle.installEventFilter(self)
@@ -178,6 +182,7 @@ class ChatPage(QWidget):
         right.setContentsMargins(0, 0, 0, 0)
         right.setSpacing(0)
         right.addWidget(self.top)
+        right.addWidget(self._line)
         right.addWidget(self._middle, 1)
         self._under = QVBoxLayout()
         self._under.addWidget(self.card)
@@ -213,6 +218,7 @@ class ChatPage(QWidget):
         self.transcript.link_wanted.connect(lambda address: open_link(address, self))
         self.transcript.regenerate_wanted.connect(presenter.regenerate)
         self.transcript.edit_wanted.connect(self._edit)
+        self.transcript.scrolled.connect(self._show_line)
         self.greeting.guide_wanted.connect(lambda: presenter.take(Step.LOAD_GUIDE))
         self.greeting.model_wanted.connect(self.load_dialog_wanted)
         self.greeting.machine_wanted.connect(self.machine_wanted)
@@ -231,6 +237,12 @@ class ChatPage(QWidget):
         composer.guide_wanted.connect(lambda: presenter.take(Step.LOAD_GUIDE))
         composer.model_wanted.connect(self.load_dialog_wanted)
         composer.keep_wanted.connect(presenter.keep)
+
+    def _show_line(self, is_shown: bool) -> None:
+        """The line under the top bar says that something is hidden above; its room stays, so nothing moves."""
+        if self._line.property("hidden") is not (not is_shown):
+            self._line.setProperty("hidden", not is_shown)
+            self._line.style().polish(self._line)
 
     def _send(self, text: str) -> None:
         self.presenter.send(text)

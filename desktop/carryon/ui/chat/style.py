@@ -15,6 +15,7 @@ QPlainTextEdit#write {{ background: transparent; border: none; border-radius: 0;
     selection-background-color: {palette.accent}; selection-color: {palette.on}; }}
 QFrame#composer[active="true"] {{ border: 1px solid {palette.focus}; }}
 QFrame#composer[active="false"] {{ border: 1px solid {palette.edge}; }}
+QFrame#line[hidden="true"] {{ background: transparent; }}
 QPushButton#model {{ font-weight: 600; text-align: left; }}
 QPushButton#question {{ text-align: left; padding: {px(10)}px {px(14)}px; border-radius: {px(10)}px; }}
 QListView#conversations QLineEdit {{ padding: 0 {px(6)}px; min-height: 0; }}

@@ -4,6 +4,7 @@ import math
 import time
 from bisect import bisect_right
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QFont, QFontMetricsF, QKeyEvent, QResizeEvent
@@ -39,6 +40,7 @@ class Transcript(QAbstractScrollArea):
     link_wanted = Signal(str)
     regenerate_wanted = Signal()
     edit_wanted = Signal()
+    scrolled = Signal(bool)  # whether something is hidden above
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -51,6 +53,7 @@ class Transcript(QAbstractScrollArea):
         self._tops: list[int] = [0]
         self._places: dict[int, int] = {}
         self._alive: dict[int, _Item] = {}  # those with a widget, by the message's id
+        self._stops: list[QWidget] = []
         self._column = 0
         self._is_sticky = True
         self._is_settling = False
@@ -119,7 +122,8 @@ class Transcript(QAbstractScrollArea):
 
     def views(self) -> list[MessageView]:
         """The messages that exist as widgets, in their order."""
-        return [item.view for item in self._items if item.view]
+        alive = sorted(self._alive.values(), key=lambda item: self._places[item.message.id])
+        return [item.view for item in alive if item.view]
 
     # events
 
@@ -230,6 +234,7 @@ class Transcript(QAbstractScrollArea):
         finally:
             self._is_settling = False
         self.jump.setVisible(not self._is_sticky)
+        self.scrolled.emit(self.verticalScrollBar().value() > 0)
         if self._behind():
             self._ask_for_frame()
 
@@ -307,6 +312,16 @@ class Transcript(QAbstractScrollArea):
             view.setGeometry(left, y, self._column, item.height)
             view.expose(max(0, -y), height - y)
         self._place_jump()
+        self._order_focus()
+
+    def _order_focus(self) -> None:
+        """Tab goes through the messages from top to bottom, whichever of them was made first."""
+        stops = [stop for view in self.views() for stop in view.stops()]
+        if stops == self._stops:
+            return
+        self._stops = stops
+        for before, after in pairwise([self, *stops]):
+            QWidget.setTabOrder(before, after)
 
     def _drop(self, item: _Item) -> None:
         if item.view:
