@@ -25,6 +25,16 @@ def time_to_silence(worker):
     return time.monotonic() - started
 
 
+def extra_time(worker, hang_up):
+    """Seconds that a hang-up makes the next question wait; the best of three on a busy machine."""
+    undisturbed = min(time_to_silence(worker) for _ in range(3))
+    waited = []
+    for _ in range(3):
+        hang_up()
+        waited.append(time_to_silence(worker))
+    return min(waited) - undisturbed
+
+
 @pytest.fixture(scope="module")
 def slow_model(tmp_path_factory):
     """A model whose prompts take seconds to read."""
@@ -39,29 +49,32 @@ def slow(start_worker, slow_model):
 
 @pytest.mark.slow
 def test_a_hang_up_while_words_come_stops_them(endless):
-    undisturbed = min(time_to_silence(endless) for _ in range(3))
-    with endless.streaming("/v1/chat/completions", question("go")) as events:
-        for _ in range(4):
-            next(events)
-    assert time_to_silence(endless) < undisturbed + SOON_S
+    def hang_up():
+        with endless.streaming("/v1/chat/completions", question("go")) as events:
+            for _ in range(4):
+                next(events)
+
+    assert extra_time(endless, hang_up) < SOON_S
 
 
 @pytest.mark.slow
 def test_a_hang_up_while_the_prompt_is_read_stops_that(slow):
-    undisturbed = min(time_to_silence(slow) for _ in range(3))
-    with slow.streaming("/v1/completions", {"prompt": [97] * 4000}) as events:
-        assert next(events).startswith(": ")
-        time.sleep(0.3)
-    assert time_to_silence(slow) < undisturbed + SOON_S
+    def hang_up():
+        with slow.streaming("/v1/completions", {"prompt": [97] * 4000}) as events:
+            assert next(events).startswith(": ")
+            time.sleep(0.3)
+
+    assert extra_time(slow, hang_up) < SOON_S
 
 
 @pytest.mark.slow
 def test_a_hang_up_on_a_plain_request_stops_it_too(slow):
-    undisturbed = min(time_to_silence(slow) for _ in range(3))
-    connection, _ = open_without_reading(slow, {"prompt": [97] * 4000, "max_tokens": 1})
-    time.sleep(0.3)
-    connection.close()
-    assert time_to_silence(slow) < undisturbed + SOON_S
+    def hang_up():
+        connection = open_without_reading(slow, {"prompt": [97] * 4000, "max_tokens": 1})
+        time.sleep(0.3)
+        connection.close()
+
+    assert extra_time(slow, hang_up) < SOON_S
 
 
 @pytest.mark.slow
@@ -100,7 +113,7 @@ def open_without_reading(worker, body):
     """A plain request that is sent, and whose answer nobody reads."""
     connection = http.client.HTTPConnection("127.0.0.1", worker.ready.port)
     connection.request("POST", "/v1/completions", json.dumps(body), {"Authorization": f"Bearer {worker.ready.token}"})
-    return connection, body
+    return connection
 
 
 def all_gone(pids):
