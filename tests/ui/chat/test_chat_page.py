@@ -1,7 +1,9 @@
 """The chat page as a person meets it: real widgets, real HTTP, a fake engine."""
 
 import os
+import re
 import signal
+from pathlib import Path
 
 import pytest
 from fakes import machines
@@ -14,7 +16,7 @@ from carryon.app.models import guide
 from carryon.base.settings import Theme
 from carryon.chat.message import State
 from carryon.ui import theme
-from carryon.ui.chat import texts
+from carryon.ui.chat import page, texts
 
 
 def buttons_of(card):
@@ -286,6 +288,24 @@ def test_no_button_is_cut_at_any_text_size(chat, qapp, percent):
     shown = [one for one in here.page.findChildren(QPushButton) if one.isVisible()]
     cut = [one.text() for one in shown if one.width() < one.minimumSizeHint().width()]
     assert cut == []
+
+
+def test_every_icon_exists():
+    folder = Path(page.__file__).parent
+    named = {name for file in folder.glob("*.py") for name in re.findall(r'"(ph\.[a-z-]+)"', file.read_text("utf-8"))}
+    assert named
+    assert all(not theme.icon(name).isNull() for name in named)
+
+
+def test_a_line_under_the_top_bar_says_that_something_is_hidden_above(chat):
+    here = chat()
+    here.presenter.open(here.long_conversation(20))
+    assert here.page._line.property("hidden") is False
+    here.transcript.verticalScrollBar().setValue(0)
+    assert here.page._line.property("hidden") is True
+    here.transcript.jump_to_latest()
+    here.page.new_chat()
+    assert here.page._line.property("hidden") is True
 
 
 def test_ctrl_b_hides_the_list_and_brings_it_back(chat):

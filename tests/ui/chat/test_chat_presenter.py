@@ -1,6 +1,8 @@
 """The chat's presenter, without Qt: a recording view, the real store and runner, a fake engine over real HTTP."""
 
 import queue
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -149,6 +151,11 @@ def desk(carryon_home):
     yield make
     for one in made:
         one.end()
+
+
+def test_the_presenter_and_all_that_it_uses_load_no_qt():
+    code = "import sys, carryon.ui.chat.presenter, carryon.ui.chat.growing; print('PySide6' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
 
 
 def test_a_question_is_answered_and_kept(desk):

@@ -123,6 +123,18 @@ def test_page_keys_scroll_also_from_within_a_message(transcript, qtbot):
     assert transcript.verticalScrollBar().value() < transcript.verticalScrollBar().maximum()
 
 
+def test_tab_goes_through_the_messages_from_top_to_bottom(transcript):
+    transcript.set_messages(talk(50))
+    transcript.verticalScrollBar().setValue(transcript.verticalScrollBar().maximum() // 2)
+    wheel(transcript, 6)  # makes messages above after those below
+    followers, one = [], transcript.nextInFocusChain()
+    while one is not transcript:
+        followers.append(one)
+        one = one.nextInFocusChain()
+    texts_in_order = [view.text for view in transcript.views()]
+    assert [one for one in followers if one in texts_in_order] == texts_in_order
+
+
 def test_words_for_a_message_that_is_not_near_are_kept(transcript):
     transcript.set_messages((*talk(100), message(500, "Begin. ", state=State.STREAMING)))
     transcript.verticalScrollBar().setValue(0)
