@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QDialog, QHBoxLayout, QPlainTextEdit, QVBoxLayout,
 
 from carryon.ui import texts, theme
 from carryon.ui.widgets.controls import button, label
-from carryon.ui.widgets.spacing import spaced
+from carryon.ui.widgets.spacing import sized, spaced
 
 SHOWN_BYTES = 200_000
 
@@ -26,7 +26,7 @@ def end_of(file: Path | None) -> str:
     try:
         with file.open("rb") as log:
             log.seek(max(0, file.stat().st_size - SHOWN_BYTES))
-            return log.read().decode("utf-8", "replace")
+            return log.read().decode("utf-8", "replace") or texts.EMPTY_LOG
     except OSError as error:
         return f"{file} cannot be read: {error.strerror or error}."
 
@@ -55,7 +55,7 @@ class LogDialog(QDialog):
         close.setDefault(True)
         row.addWidget(close)
         column.addLayout(spaced(row))
-        self.resize(theme.px(720), theme.px(480))
+        sized(self, 720, 480)
         self._text.verticalScrollBar().setValue(self._text.verticalScrollBar().maximum())
 
     def _copy(self) -> None:

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping
 
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QDialog, QFrame, QGridLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
-from carryon.ui import texts, theme
+from carryon.ui import texts
 from carryon.ui.widgets.controls import button, label
-from carryon.ui.widgets.spacing import spaced
+from carryon.ui.widgets.scroll import Scroll
+from carryon.ui.widgets.spacing import sized, spaced
 
 
 def bind(window: QWidget, actions: Mapping[str, Callable[[], object]]) -> None:
@@ -23,7 +24,6 @@ class ShortcutsDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle(texts.SHORTCUTS_TITLE)
         page = QWidget()
-        page.setObjectName("page")
         grid = QGridLayout(page)
         spaced(grid, (24, 20, 24, 12), 10)
         grid.setColumnStretch(1, 1)
@@ -32,15 +32,16 @@ class ShortcutsDialog(QDialog):
             key = label(keys, "key")
             grid.addWidget(key, row, 0)
             grid.addWidget(label(what, wraps=True), row, 1)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setWidget(page)
+        scroll = Scroll()
+        scroll.hold(page)
         column = QVBoxLayout(self)
-        spaced(column, (0, 0, 16, 16), 8)
+        spaced(column, (0, 0, 0, 16), 8)
         column.addWidget(scroll)
         close = button(texts.CLOSE, "primary", on_click=self.accept)
-        column.addWidget(close)
+        foot = QHBoxLayout()
+        foot.addStretch(1)
+        foot.addWidget(close)
+        column.addLayout(spaced(foot, (24, 0, 24, 0)))
         close.setDefault(True)
         close.setFocus()
-        self.resize(theme.px(480), theme.px(520))
+        sized(self, 480, 560)

@@ -181,5 +181,6 @@ BUG = "Something went wrong inside Carryon. The log in Settings has the details.
 MACHINE_TITLE = "This machine"
 LOOKING = "Looking at this machine…"
 COPY_REPORT, LOOK_AGAIN = "Copy report", "Look again"
-LOG_TITLE, NO_LOG, COPY = "Log of the engine", "There is no log yet.", "Copy"
+LOG_TITLE, COPY = "Log of the engine", "Copy"
+NO_LOG, EMPTY_LOG = "There is no log yet.", "The engine wrote nothing to its log."
 LOOKED_AGAIN = "Looked at the machine again."

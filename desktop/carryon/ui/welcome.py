@@ -1,19 +1,20 @@
 """The first-run card: what this machine is, and one button to a first chat. Nothing is downloaded."""
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from carryon.hardware.machine import Machine
 from carryon.ui import texts, theme
 from carryon.ui.widgets.controls import button, label
 from carryon.ui.widgets.flow import FlowLayout
 from carryon.ui.widgets.icons import app_icon
+from carryon.ui.widgets.scroll import Scroll
 from carryon.ui.widgets.spacing import OnTheme, spaced
 
 _ROW_ICONS = {"Processor": "ph.cpu", "Memory": "ph.stack", "Graphics": "ph.monitor"}
 
 
-class WelcomePage(QScrollArea):
+class WelcomePage(Scroll):
     """Shown until one of its buttons was used once."""
 
     guide_wanted = Signal()
@@ -23,12 +24,9 @@ class WelcomePage(QScrollArea):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setWidgetResizable(True)
-        self.setFrameShape(QFrame.Shape.NoFrame)
         self._values: list[QLabel] = []
         self._signs: list[tuple[QLabel, str]] = []
         page = QWidget()
-        page.setObjectName("page")
         around = QHBoxLayout(page)
         around.addStretch(1)
         column = QVBoxLayout()
@@ -38,7 +36,7 @@ class WelcomePage(QScrollArea):
         around.addLayout(column, 1000)  # up to the card's own maximum
         around.addStretch(1)
         spaced(around, (24, 24, 24, 24), 0)
-        self.setWidget(page)
+        self.hold(page)
         self.setFocusProxy(self._guide)
         OnTheme(self, self._paint_signs)
         self.show_machine(None)

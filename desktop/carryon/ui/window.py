@@ -31,7 +31,7 @@ from carryon.ui.shortcuts import ShortcutsDialog, bind
 from carryon.ui.status_bar import StatusBar
 from carryon.ui.widgets.icons import app_icon
 from carryon.ui.widgets.rail import Rail, RailItem
-from carryon.ui.widgets.spacing import spaced
+from carryon.ui.widgets.spacing import sized, spaced
 from carryon.ui.widgets.toast import Toast
 
 if TYPE_CHECKING:
@@ -151,6 +151,7 @@ class Window(QMainWindow):
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.fileSelected.connect(self._file_chosen)
+        sized(dialog, 720, 480)  # only Qt's own dialog listens; the system's has a size of its own
         dialog.open()
 
     def show_log(self) -> None:

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeyEvent, QWheelEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QSlider,
     QVBoxLayout,
     QWidget,
@@ -30,7 +29,8 @@ from carryon.ui.loading.model_list import ModelList
 from carryon.ui.loading.presenter import Form, LoadPresenter, parsed_context
 from carryon.ui.widgets.controls import NumberField, buddy, button, hairline, label
 from carryon.ui.widgets.reason_card import Action, ReasonCard
-from carryon.ui.widgets.spacing import OnTheme, spaced
+from carryon.ui.widgets.scroll import Scroll
+from carryon.ui.widgets.spacing import OnTheme, sized, spaced
 
 
 class LoadDialog(QDialog):
@@ -49,7 +49,7 @@ class LoadDialog(QDialog):
         self._make_controls()
         self._arrange()
         let_models_through(self)
-        OnTheme(self, self._fit_to_text)
+        sized(self, 640, 650)
         self.presenter = LoadPresenter(services.home, services.settings, services.runner, services.host, self)
 
     def open_with(self, file: ModelFile | None = None) -> None:
@@ -140,16 +140,12 @@ class LoadDialog(QDialog):
     def _arrange(self) -> None:
         outer = QVBoxLayout(self)
         spaced(outer)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        scroll = self._scroll = Scroll()
         page = QWidget()
-        page.setObjectName("page")
         self._body = QVBoxLayout(page)
         spaced(self._body, (24, 20, 24, 16), 8)
         self._fill_body()
-        scroll.setWidget(page)
+        scroll.hold(page)
         outer.addWidget(scroll, 1)
         outer.addWidget(hairline())
         outer.addWidget(self._foot())
@@ -199,11 +195,6 @@ class LoadDialog(QDialog):
         row.addWidget(self._stop)
         row.addWidget(self._load)
         return foot
-
-    def _fit_to_text(self) -> None:
-        screen = self.screen().availableSize()
-        self.setMinimumSize(min(theme.px(480), screen.width()), min(theme.px(420), screen.height()))
-        self.resize(min(theme.px(640), screen.width()), min(theme.px(600), screen.height() - 48))
 
     def _chose(self, file: ModelFile) -> None:
         if not self._is_drawing:
@@ -257,7 +248,14 @@ class LoadDialog(QDialog):
             self._card_place.addWidget(self._card)
         else:
             self._card.show_error(form.error, actions)
+        if not self._card.isVisible():
+            QTimer.singleShot(0, self, self._scroll_to_card)
         self._card.show()
+
+    def _scroll_to_card(self) -> None:
+        """With large text a reason could stand below what is seen."""
+        if self._card:
+            self._scroll.ensureWidgetVisible(self._card)
 
     def _draw_loading(self, form: Form) -> None:
         is_loading = form.loading is not None

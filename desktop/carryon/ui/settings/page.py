@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QRadioButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -29,10 +28,11 @@ from carryon.ui.settings.trash_list import TrashList
 from carryon.ui.widgets.controls import NumberField, buddy, icon_button, label
 from carryon.ui.widgets.flow import FlowLayout
 from carryon.ui.widgets.machine_card import MachineCard
+from carryon.ui.widgets.scroll import Scroll
 from carryon.ui.widgets.spacing import OnTheme, spaced
 
 
-class SettingsPage(QScrollArea):
+class SettingsPage(Scroll):
     """Every control acts at once; there is no Apply and nothing to lose by leaving."""
 
     appearance_wanted = Signal()  # the theme or the text size is another one now
@@ -42,19 +42,16 @@ class SettingsPage(QScrollArea):
 
     def __init__(self, services: Services) -> None:
         super().__init__()
-        self.setWidgetResizable(True)
-        self.setFrameShape(QFrame.Shape.NoFrame)
         self._is_drawing = False
         self.presenter = SettingsPresenter(services.home, services.settings, services.store, self)
         self._make_controls()
         page = QWidget()
-        page.setObjectName("page")
         around = QHBoxLayout(page)
         spaced(around, (32, 20, 32, 24), 0)
         around.addStretch(1)
         around.addWidget(self._column(), 1000)  # up to its own maximum
         around.addStretch(1)
-        self.setWidget(page)
+        self.hold(page)
         self.presenter.refresh()
 
     def refresh(self) -> None:

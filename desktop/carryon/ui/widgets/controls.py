@@ -19,7 +19,9 @@ def label(text: str, name: str = "", *, wraps: bool = False, selectable: bool = 
     if selectable:
         made.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     if wraps:
-        made.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        policy = made.sizePolicy()  # a new one would forget that the height depends on the width
+        policy.setVerticalPolicy(QSizePolicy.Policy.Minimum)
+        made.setSizePolicy(policy)
     return made
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QLayout
+from PySide6.QtWidgets import QLayout, QWidget
 
 from carryon.ui import theme
 from carryon.ui.widgets.flow import FlowLayout
+
+_TITLE_BAR_PX = 48
 
 
 class OnTheme(QObject):
@@ -20,6 +22,16 @@ class OnTheme(QObject):
 
     def again(self) -> None:
         self._act()
+
+
+def sized(dialog: QWidget, width: int, height: int) -> None:
+    """A size in design pixels that grows with the text and never beyond the screen; kept in step while it is open."""
+
+    def size() -> None:
+        room = dialog.screen().availableSize()
+        dialog.resize(min(theme.px(width), room.width()), min(theme.px(height), room.height() - _TITLE_BAR_PX))
+
+    OnTheme(dialog, size)
 
 
 def spaced(layout: QLayout, margins: tuple[int, int, int, int] = (0, 0, 0, 0), gap: int = 8) -> QLayout:
