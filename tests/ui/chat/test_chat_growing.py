@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_chat_markdown import MARKDOWN, words_of
 
+from carryon.ui.chat.blocks import Table
 from carryon.ui.chat.growing import Growing
-from carryon.ui.chat.markdown import Table, blocks
+from carryon.ui.chat.markdown import blocks
 
 
 def grown(pieces):

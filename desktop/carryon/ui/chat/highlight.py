@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QTimer
 from PySide6.QtGui import QColor, QFont, QTextBlock, QTextCharFormat, QTextLayout
 
 from carryon.ui import theme
-from carryon.ui.chat.markdown import Code
+from carryon.ui.chat.blocks import Code
 from carryon.ui.chat.message_text import MessageText
 
 SLICE_S = 0.004

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QDialogButtonBox, QVBoxLayo
 
 from carryon.ui import theme
 from carryon.ui.chat import texts
-from carryon.ui.chat.markdown import clean, safe_link
+from carryon.ui.chat.cleaning import clean, safe_link
 from carryon.ui.widgets.controls import button, label
 from carryon.ui.widgets.spacing import spaced
 

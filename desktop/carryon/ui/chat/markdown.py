@@ -8,129 +8,24 @@ steer a terminal or turn the direction of a line are gone.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum, Flag
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+
+from carryon.ui.chat.blocks import Block, Code, Heading, Look, Nest, Paragraph, Place, Rule, Side, Span, Spans, Table
+from carryon.ui.chat.cleaning import clean, clean_lines, safe_link, without_breaks
 
 if TYPE_CHECKING:  # imported when the first message is parsed: the first frame of the window does not wait for it
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
-LONGEST_WORD = 2_000  # characters; from about 20,000 on Qt needs seconds for one word (it is quadratic)
 _LONGEST_ADDRESS = 2_000
-LINK_SCHEMES = ("http", "https", "mailto")
 MOST_COLUMNS, MOST_CELLS = 24, 1_000  # Qt lays a table out anew, cell by cell, with every row that is added
 _NESTING = 20  # markdown-it drops what is nested deeper, so from here on we show the source
-_BREAK = "\u200b"  # zero-width space: a place where a line may break; taken out again when text is copied
-# ANSI escape sequences (ECMA-48): CSI, OSC with its end, and two-character ones
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_LINE_BREAKS = dict.fromkeys([0x0B, 0x0C, 0x85, 0x2028, 0x2029], "\n")
-_UNWANTED = {
-    **dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], None),  # controls
-    **dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], None),  # direction overrides and isolates
-    **dict.fromkeys([*range(0xFDD0, 0xFDF0), 0xFFFC, 0xFFFE, 0xFFFF], None),  # Qt marks frames and objects with these
-    **dict.fromkeys(range(0xD800, 0xE000), "\ufffd"),  # half a character
-    0x09: "\t",
-    0x0A: "\n",
-    **_LINE_BREAKS,
-}
-_LONG_WORD = re.compile(rf"\S{{{LONGEST_WORD}}}(?=\S)")
 _BARE_LINK = re.compile(r"https?://[^\s<>\"`]+")
 _LINE_TAG = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _TASK = re.compile(r"\[([ xX])\]\s+")
 _MARKS = ("•", "◦", "▪")
-
-
-class Look(Flag):
-    """How a piece of text looks."""
-
-    PLAIN = 0
-    BOLD = 1
-    ITALIC = 2
-    CODE = 4
-    STRIKE = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A piece of text with one look; `link` is a checked address or None."""
-
-    text: str
-    look: Look = Look.PLAIN
-    link: str | None = None
-
-
-Spans = tuple[Span, ...]
-
-
-class Nest(Enum):
-    """What a block can stand in."""
-
-    LIST = "list"
-    QUOTE = "quote"
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a block stands: inside of what, from the outside in, and the mark of the list item that it opens."""
-
-    nest: tuple[Nest, ...] = ()
-    marker: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Paragraph:
-    """Running text; "\\n" in it is a line break."""
-
-    spans: Spans
-    place: Place = Place()
-
-
-@dataclass(frozen=True, slots=True)
-class Heading:
-    """A heading of level 1 to 6."""
-
-    level: int
-    spans: Spans
-    place: Place = Place()
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """A block of code; the language is what the fence says, "" if nothing."""
-
-    language: str
-    text: str
-    place: Place = Place()
-
-
-class Side(Enum):
-    """How a column is set."""
-
-    LEFT = "left"
-    RIGHT = "right"
-    CENTRE = "center"
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows of cells, the header first; every row has as many cells as `sides`."""
-
-    sides: tuple[Side, ...]
-    rows: tuple[tuple[Spans, ...], ...]
-    place: Place = Place()
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A line across."""
-
-    place: Place = Place()
-
-
-Block = Paragraph | Heading | Code | Table | Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +47,8 @@ def blocks(text: str) -> tuple[Block, ...]:
 
 
 def plain_blocks(text: str) -> tuple[Block, ...]:
-    """The text as it was typed, one paragraph a line group, nothing interpreted."""
-    return tuple(Paragraph((Span(part),)) for part in clean(text).strip("\n").split("\n\n\n\n"))
+    """The text as it was typed, nothing interpreted."""
+    return (Paragraph((Span(clean(text).strip("\n")),)),)
 
 
 def sections(text: str, first_number: int | None = None) -> tuple[Section, ...]:
@@ -165,36 +60,6 @@ def sections(text: str, first_number: int | None = None) -> tuple[Section, ...]:
         found.append(_section(group, lines, first_number))
         first_number = None
     return tuple(found)
-
-
-def clean_lines(text: str) -> list[str]:
-    """The lines of a text without what must not be shown; exactly one for each "\\n" and one more."""
-    return [clean(line).replace("\n", " ") for line in text.split("\n")]
-
-
-def clean(text: str) -> str:
-    """The text without escape sequences, controls and direction overrides, long words with places to break."""
-    return _LONG_WORD.sub(lambda word: word[0] + _BREAK, _ANSI.sub("", text).translate(_UNWANTED))
-
-
-def has_long_word(text: str) -> bool:
-    """Whether there is a word that Qt would take long to break."""
-    return _LONG_WORD.search(text) is not None
-
-
-def without_breaks(text: str) -> str:
-    """The text without the places to break that `clean` put into long words."""
-    return text.replace(_BREAK, "")
-
-
-def safe_link(address: str) -> str | None:
-    """The address if it leads to the web or a mailbox, else None."""
-    try:
-        parts = urlsplit(address)
-        is_safe = parts.scheme in LINK_SCHEMES and bool(parts.hostname or (parts.scheme == "mailto" and parts.path))
-    except ValueError:
-        return None
-    return address if is_safe and address.isprintable() else None
 
 
 @cache

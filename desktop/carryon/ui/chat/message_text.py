@@ -21,8 +21,9 @@ from PySide6.QtWidgets import QApplication, QFrame, QTextBrowser, QTextEdit, QWi
 
 from carryon.ui import theme
 from carryon.ui.chat import texts
+from carryon.ui.chat.blocks import Block, Code, Place, Rule
+from carryon.ui.chat.cleaning import without_breaks
 from carryon.ui.chat.document import CODE_HEADER, CODE_PADDING, Ink, Writer, bars_of, left_of
-from carryon.ui.chat.markdown import Block, Code, Place, Rule, without_breaks
 from carryon.ui.widgets.controls import icon_button
 
 _SCROLLS = (Qt.Key.Key_PageUp, Qt.Key.Key_PageDown)

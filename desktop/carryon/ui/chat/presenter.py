@@ -1,64 +1,22 @@
 """What the chat page does, without Qt: conversations, drafts, answers that stream, and what to do when one fails."""
 
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from carryon.app import models
-from carryon.app.host import FailedModel, LoadedModel, LoadingModel, LoadWish, ModelState, NoModel
+from carryon.app.host import FailedModel, LoadedModel, LoadingModel, ModelState, NoModel
 from carryon.app.services import Services
 from carryon.base.errors import AppError, ContextFull, EngineError
-from carryon.base.jobs import Done, Failed, Job, Lane, Outcome
-from carryon.chat.message import Conversation, Message, Role, State
+from carryon.base.jobs import Done, Failed, Lane, Outcome
+from carryon.chat.message import Message, Role, State
 from carryon.chat.store import Store
-from carryon.chat.turn import Asked, Said, ask, regenerate
-from carryon.engine.client import EngineClient, PromptProgress, Sampling
+from carryon.chat.turn import Asked, Said, regenerate
+from carryon.engine.client import PromptProgress
 from carryon.ui.chat import texts
 from carryon.ui.chat.context_use import ContextUse, measured
 from carryon.ui.chat.listing import Listing
+from carryon.ui.chat.talk import Answer, Begun, Chat, asking, sampling_for
 from carryon.ui.chat.view import ChatList, Hint, Problem, Step, View
-
-
-@dataclass(frozen=True)
-class _Begun:
-    """A conversation was made for a first question."""
-
-    conversation: Conversation
-
-
-@dataclass
-class _Answer:
-    """An answer that is being written; its message is None until the question is stored."""
-
-    text: str  # the draft that it answers; "" where an old question is answered again
-    edited: Message | None = None  # the question that is replaced
-    job: Job | None = None
-    message: Message | None = None
-    words: list[str] = field(default_factory=list)
-    is_stopped: bool = False
-
-    def now(self) -> Message | None:
-        """The message as far as it is known here, ahead of the store."""
-        if self.message is None:
-            return None
-        state = State.STOPPED if self.is_stopped else State.STREAMING
-        return replace(self.message, text="".join(self.words), state=state)
-
-
-@dataclass
-class _Chat:
-    """What is known of a conversation beside the store: it lives as long as the window."""
-
-    id: int | None = None
-    draft: str = ""
-    edited: Message | None = None  # the question that the draft replaces
-    is_waiting: bool = False  # the draft is to be sent when a model is ready
-    answer: _Answer | None = None
-    problem: Problem | None = None
-
-    @property
-    def is_answering(self) -> bool:
-        return self.answer is not None and not self.answer.is_stopped
 
 
 class ChatPresenter:
@@ -68,8 +26,8 @@ class ChatPresenter:
         self._services = services
         self._store: Store = services.store
         self._view: View | None = None
-        self._fresh = self._chat = _Chat()
-        self._chats: dict[int, _Chat] = {}
+        self._fresh = self._chat = Chat()
+        self._chats: dict[int, Chat] = {}
         self._messages: tuple[Message, ...] = ()
         self._listing = Listing(services.store, services.runner, self._show_list, self._list_failed)
         self._closed_problem: AppError | None = None
@@ -128,14 +86,14 @@ class ChatPresenter:
     def new_chat(self) -> None:
         """Shows an empty conversation, with what was typed there; nothing is stored until something is asked."""
         if self._fresh.id is not None:
-            self._fresh = _Chat()
+            self._fresh = Chat()
         self._chat = self._fresh
         self._show_chat()
         self._show_list()
 
     def open(self, conversation_id: int) -> None:
         """Shows a conversation; an answer under way in it goes on where it is."""
-        self._chat = self._chats.setdefault(conversation_id, _Chat(conversation_id))
+        self._chat = self._chats.setdefault(conversation_id, Chat(conversation_id))
         self._show_chat()
         self._show_list()
 
@@ -210,8 +168,8 @@ class ChatPresenter:
         if not isinstance(state, LoadedModel):
             self.view.load_dialog()
             return
-        work = regenerate(self._store, state.engine.client, question, state.wish.file.name, _sampling(state.wish))
-        self._start(chat, _Answer(""), work)
+        work = regenerate(self._store, state.engine.client, question, state.wish.file.name, sampling_for(state.wish))
+        self._start(chat, Answer(""), work)
 
     def take(self, step: Step) -> None:
         """Does what a card or a button offers."""
@@ -260,16 +218,16 @@ class ChatPresenter:
             self._chat.problem = Problem(error, (Step.CHOOSE_MODEL,))
             self.view.show_problem(self._problem())
 
-    def _send_waiting(self, chat: _Chat) -> None:
+    def _send_waiting(self, chat: Chat) -> None:
         """Sends a text that waits, once a model is there and the last answer has ended."""
         state = self._services.host.state
         if not chat.is_waiting or chat.answer or not isinstance(state, LoadedModel):
             return
         chat.is_waiting = False
-        answer = _Answer(chat.draft, chat.edited)
-        self._start(chat, answer, _asking(self._store, state.engine.client, chat.id, answer, state.wish))
+        answer = Answer(chat.draft, chat.edited)
+        self._start(chat, answer, asking(self._store, state.engine.client, chat.id, answer, state.wish))
 
-    def _start(self, chat: _Chat, answer: _Answer, work: Generator[Any, None, Any]) -> None:
+    def _start(self, chat: Chat, answer: Answer, work: Generator[Any, None, Any]) -> None:
         chat.answer, chat.problem = answer, None
         if chat is self._chat:
             self.view.show_answering(True)
@@ -281,9 +239,9 @@ class ChatPresenter:
             lane=Lane.NETWORK,
         )
 
-    def _heard(self, chat: _Chat, answer: _Answer, news: Any) -> None:
+    def _heard(self, chat: Chat, answer: Answer, news: Any) -> None:
         match news:
-            case _Begun(conversation):
+            case Begun(conversation):
                 chat.id = conversation.id
                 self._chats[conversation.id] = chat
             case Asked(question, message):
@@ -295,7 +253,7 @@ class ChatPresenter:
             case PromptProgress(done, total) if chat is self._chat and not answer.is_stopped:
                 self.view.show_reading(done, total)
 
-    def _asked(self, chat: _Chat, answer: _Answer, question: Message, message: Message) -> None:
+    def _asked(self, chat: Chat, answer: Answer, question: Message, message: Message) -> None:
         """The question is on the disk: now the composer may let go of it."""
         answer.message = message
         if chat.draft == answer.text:
@@ -309,7 +267,7 @@ class ChatPresenter:
             self._show_hint()
         self._listing.refresh()
 
-    def _stop(self, chat: _Chat) -> None:
+    def _stop(self, chat: Chat) -> None:
         answer = chat.answer
         if answer is None or answer.is_stopped:
             return
@@ -322,7 +280,7 @@ class ChatPresenter:
             self.view.show_answering(False)
             self.view.announce(State.STOPPED)
 
-    def _ended(self, chat: _Chat, answer: _Answer, outcome: Outcome) -> None:
+    def _ended(self, chat: Chat, answer: Answer, outcome: Outcome) -> None:
         chat.answer = None
         stored = self._store.message(answer.message.id) if answer.message else None
         chat.problem = self._problem_of(outcome, stored)
@@ -393,7 +351,7 @@ class ChatPresenter:
         self._show_hint()
         self.count(chat.draft)
 
-    def _read(self, chat: _Chat) -> tuple[Message, ...]:
+    def _read(self, chat: Chat) -> tuple[Message, ...]:
         """The conversation as stored, its streaming answer as far as it is known here."""
         if chat.id is None:
             return ()
@@ -427,24 +385,6 @@ class ChatPresenter:
 
     def _list_failed(self, error: AppError) -> None:
         self.view.notice(f"{error.message} {error.hint}".strip(), None)
-
-
-def _asking(
-    store: Store, client: EngineClient, conversation_id: int | None, answer: _Answer, wish: LoadWish
-) -> Generator[Any, None, Message]:
-    """Work that asks, in a new conversation if there is none yet."""
-    if conversation_id is None:
-        begun = store.begin(answer.text)
-        conversation_id = begun.id
-        yield _Begun(begun)
-    elif answer.edited:
-        store.replace_from(answer.edited.id)
-    return (yield from ask(store, client, conversation_id, answer.text, wish.file.name, _sampling(wish)))
-
-
-def _sampling(wish: LoadWish) -> Sampling:
-    """The guide is trained to be right with its likeliest word; every other model has its own defaults."""
-    return Sampling(temperature=0.0) if wish.file.is_guide else Sampling()
 
 
 def _full(state: ModelState) -> ContextFull:
