@@ -311,6 +311,17 @@ def test_a_text_sent_while_the_model_loads_waits(desk):
     assert here.screen.last.text == "soon"
 
 
+def test_a_text_that_waits_is_sent_even_if_another_chat_is_shown(desk):
+    here = desk()
+    other = conversation(here, "Another")
+    here.type("say: kept")
+    here.presenter.send("say: kept")
+    here.presenter.open(other)
+    here.load()
+    here.until(lambda: here.screen.titles[:1] == ["say: kept"])
+    assert [one.text for one in here.screen.messages] == ["words"]
+
+
 @pytest.mark.parametrize("take_back", [lambda p: p.keep(), lambda p: p.set_draft("say: soon, or")])
 def test_a_text_that_waits_can_be_taken_back(desk, take_back):
     here = desk(load_ms=200)
@@ -670,7 +681,11 @@ def test_what_was_not_measured_is_counted_and_called_an_estimate(desk):
     here.begin("say: " + "word " * 100)
     here.presenter.stop()
     here.until(lambda: here.screen.use.is_estimate)
-    assert here.screen.use.n_used >= 2
+    used = here.screen.use.n_used
+    assert used >= 2
+    here.presenter.count("one more")
+    here.until(lambda: here.screen.use.n_prompt == 2)
+    assert here.screen.use.n_used == used
 
 
 def test_without_a_model_nothing_is_measured(desk):

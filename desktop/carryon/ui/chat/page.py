@@ -203,7 +203,7 @@ class ChatPage(QWidget):
         width = self._middle.width()
         column = min(self.transcript.widest_column(), width - theme.px(32))
         left = max(theme.px(16), (width - bar - column) // 2)
-        self._under.setContentsMargins(left, 0, max(theme.px(16), width - left - column), theme.px(16))
+        self._under.setContentsMargins(left, theme.px(6), max(theme.px(16), width - left - column), theme.px(16))
         self._under.setSpacing(theme.px(10))
 
     def _connect(self) -> None:

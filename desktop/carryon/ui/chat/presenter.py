@@ -11,7 +11,7 @@ from carryon.base.jobs import Done, Failed, Lane, Outcome
 from carryon.chat.message import Message, Role, State
 from carryon.chat.store import Store
 from carryon.chat.turn import Asked, Said, regenerate
-from carryon.engine.client import PromptProgress
+from carryon.engine.client import EngineClient, PromptProgress
 from carryon.ui.chat import texts
 from carryon.ui.chat.context_use import ContextUse, measured
 from carryon.ui.chat.listing import Listing
@@ -31,6 +31,7 @@ class ChatPresenter:
         self._messages: tuple[Message, ...] = ()
         self._listing = Listing(services.store, services.runner, self._show_list, self._list_failed)
         self._closed_problem: AppError | None = None
+        self._unmeasured: tuple[EngineClient | None, str, int] = (None, "", 0)  # what was counted last, in tokens
 
     def attach(self, view: View) -> None:
         """Shows everything in this view from now on."""
@@ -145,7 +146,9 @@ class ChatPresenter:
         def counting() -> Generator[None, None, ContextUse]:
             yield None
             n_prompt = len(client.tokenize(text)) if text.strip() else None
-            n_more = len(client.tokenize(unmeasured)) if unmeasured else 0
+            if unmeasured and self._unmeasured[:2] != (client, unmeasured):  # not with every word that is typed
+                self._unmeasured = client, unmeasured, len(client.tokenize(unmeasured))
+            n_more = self._unmeasured[2] if unmeasured else 0
             return ContextUse(n_prompt, n_used + n_more, n_ctx, is_estimate=bool(n_more))
 
         def counted(outcome: Outcome) -> None:
@@ -320,7 +323,7 @@ class ChatPresenter:
 
     def _model_changed(self, state: ModelState) -> None:
         if isinstance(state, LoadedModel):
-            for chat in {id(one): one for one in (self._chat, *self._chats.values())}.values():
+            for chat in {id(one): one for one in (self._fresh, *self._chats.values())}.values():
                 if chat.problem and isinstance(chat.problem.error, EngineError):
                     chat.problem = None
                 self._send_waiting(chat)

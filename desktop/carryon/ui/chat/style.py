@@ -18,5 +18,7 @@ QFrame#composer[active="false"] {{ border: 1px solid {palette.edge}; }}
 QFrame#line[hidden="true"] {{ background: transparent; }}
 QPushButton#model {{ font-weight: 600; text-align: left; }}
 QPushButton#question {{ text-align: left; padding: {px(10)}px {px(14)}px; border-radius: {px(10)}px; }}
+QPushButton#jump {{ border: 1px solid {palette.edge}; border-radius: {px(10)}px; }}
+QPushButton#jump:focus {{ border: 2px solid {palette.focus}; }}
 QListView#conversations QLineEdit {{ padding: 0 {px(6)}px; min-height: 0; }}
 """

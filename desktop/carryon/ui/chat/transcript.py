@@ -60,7 +60,7 @@ class Transcript(QAbstractScrollArea):
         self._drawn_s = self._cost_s = 0.0
         self._frame = QTimer(self, singleShot=True, timerType=Qt.TimerType.PreciseTimer)
         self._frame.timeout.connect(self._draw)
-        self.jump = button(texts.JUMP, "", "ph.arrow-down", self.jump_to_latest)
+        self.jump = button(texts.JUMP, "jump", "ph.arrow-down", self.jump_to_latest)
         self.jump.setParent(self)
         self.jump.hide()
         self.verticalScrollBar().valueChanged.connect(self._scrolled)
