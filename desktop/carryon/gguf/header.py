@@ -19,6 +19,7 @@ _LONGEST_STRING = 1 << 20
 _MOST_ENTRIES = 1 << 20
 _MOST_DIMENSIONS = 4
 _DEFAULT_ALIGNMENT = 32
+_ANOTHER_FILE = "Choose a GGUF model. A download may be damaged: get it again; other formats must be converted first."
 # Bytes and elements of one block by ggml type (ggml.h, ggml-common.h of llama.cpp 0c1e57098).
 _BLOCKS = {
     0: (4, 1), 1: (2, 1), 2: (18, 32), 3: (20, 32), 6: (22, 32), 7: (24, 32), 8: (34, 32), 9: (36, 32),
@@ -84,9 +85,7 @@ class _Reader:
 
     def header(self) -> Header:
         if self._take(4) != MAGIC:
-            raise self._bad(
-                "is not a GGUF file", "Choose a file that ends in .gguf; other formats must be converted first."
-            )
+            raise self._not_gguf()
         version = self._version()
         n_tensors, n_fields = self._number("Q"), self._number("Q")
         if max(n_tensors, n_fields) > _MOST_ENTRIES:
@@ -182,10 +181,11 @@ class _Reader:
 
     def _cut(self) -> BadFile:
         if self._size_bytes < len(MAGIC):
-            return self._bad(
-                "is not a GGUF file", "Choose a file that ends in .gguf; other formats must be converted first."
-            )
+            return self._not_gguf()
         return self._damaged("it ends in the middle of its header")
+
+    def _not_gguf(self) -> BadFile:
+        return self._bad("is not a GGUF file", _ANOTHER_FILE)
 
     def _damaged(self, what: str) -> BadFile:
         return self._bad(f"is damaged: {what}", "Download the file again.")
