@@ -17,7 +17,8 @@ def model(size_bytes, n_layers=32):
 
 
 @pytest.mark.parametrize(
-    ("size_gb", "free_gb", "layers"), [(4.6, 8, 33), (4.6, 4, 16), (40, 8, 4), (4.6, 0.5, 0), (4.6, 0, 0), (0.006, 2, 33)]
+    ("size_gb", "free_gb", "layers"),
+    [(4.6, 8, 33), (4.6, 4, 16), (40, 8, 4), (4.6, 0.5, 0), (4.6, 0, 0), (0.006, 2, 33)],
 )
 def test_what_fits_goes_to_the_gpu(size_gb, free_gb, layers):
     assert first_split(model(size_gb * GB), int(free_gb * GB)) == layers

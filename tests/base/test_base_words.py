@@ -34,7 +34,8 @@ def test_contexts(n_tokens, text):
 
 
 @pytest.mark.parametrize(
-    ("size_bytes", "text"), [(None, "—"), (0, "0.0 MB"), (5.25 * 2**20, "5.2 MB"), (90 * 2**20, "90 MB"), (8 * 2**30, "8.0 GB")]
+    ("size_bytes", "text"),
+    [(None, "—"), (0, "0.0 MB"), (5.25 * 2**20, "5.2 MB"), (90 * 2**20, "90 MB"), (8 * 2**30, "8.0 GB")],
 )
 def test_memory_is_counted_as_it_is_sold(size_bytes, text):
     assert units.memory_text(size_bytes) == text
