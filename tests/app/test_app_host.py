@@ -1,5 +1,7 @@
 """The host loads, remembers, watches and unloads one model, and shows only what is still wanted."""
 
+import time
+
 import psutil
 import pytest
 from fakes import fake_engine
@@ -56,7 +58,28 @@ def test_unloading_ends_the_engine(services, main, wish):
     pid = services.host.state.engine.pid
     services.host.unload()
     assert isinstance(services.host.state, NoModel)
-    assert not psutil.pid_exists(pid)
+    main.run_until(lambda: not psutil.pid_exists(pid))
+
+
+def test_a_slow_engine_holds_up_neither_the_window_nor_is_it_left(services, main, wish):
+    services.host.load(wish)
+    main.run_until(is_in(services, LoadedModel))
+    engine = services.host.state.engine
+    psutil.Process(engine.pid).suspend()  # it will not hear that its pipe ended
+    began_s = time.monotonic()
+    services.host.unload()
+    assert time.monotonic() - began_s < 0.2
+    main.run_until(lambda: not psutil.pid_exists(engine.pid))
+
+
+def test_the_next_model_waits_until_the_last_one_is_gone(services, main, wish):
+    services.host.load(wish)
+    main.run_until(is_in(services, LoadedModel))
+    first = services.host.state.engine
+    psutil.Process(first.pid).suspend()
+    services.host.load(LoadWish(wish.file, 8192, 0))
+    main.run_until(lambda: isinstance(services.host.state, LoadedModel))
+    assert not psutil.pid_exists(first.pid)
 
 
 @pytest.mark.parametrize("services", [{"hang_loading": 1}], indirect=True)

@@ -58,7 +58,11 @@ ModelState = NoModel | LoadingModel | LoadedModel | FailedModel
 
 
 class ModelHost:
-    """Owns the window's engine. All methods and listeners run on the main thread; loading runs in the MODEL lane."""
+    """Owns the window's engine. All methods and listeners run on the main thread.
+
+    Loading and ending an engine run in the MODEL lane, one after the other, so that what a model held
+    is free before the next one comes, and the window waits for neither.
+    """
 
     def __init__(
         self, home: Home, settings: SettingsFile, runner: Runner, engine_command: Sequence[str] = WORKER
@@ -67,6 +71,7 @@ class ModelHost:
         self._engine_command = engine_command
         self._listeners: list[Callable[[ModelState], None]] = []
         self._job: Job | None = None
+        self._leaving: list[Engine] = []
         self._round = 0
         self.state: ModelState = NoModel()
 
@@ -94,9 +99,16 @@ class ModelHost:
             self._job.cancel()
             self._job = None
         if isinstance(self.state, LoadedModel):
-            self.state.engine.end()
+            self._let_go(self.state.engine)
         if not isinstance(self.state, NoModel):
             self._turn(NoModel())
+
+    def end(self) -> None:
+        """Ends every engine here and now, for the end of the app; the runner has ended before."""
+        self._round += 1
+        loaded = (self.state.engine,) if isinstance(self.state, LoadedModel) else ()
+        for engine in (*self._leaving, *loaded):
+            engine.end()
 
     def wish_for(self, file: ModelFile) -> LoadWish:
         """How this model was loaded the last time, else CPU only with a context that is safe. Raises BadFile."""
@@ -117,6 +129,19 @@ class ModelHost:
         memory = self.state.engine.ready.memory
         return sum(one.total_bytes for one in memory if one.kind in (DeviceKind.GPU, DeviceKind.IGPU))
 
+    def _let_go(self, engine: Engine) -> None:
+        if not self._runner.is_open:
+            engine.end()
+            return
+        self._leaving.append(engine)
+        self._runner.start(self._ending(), lane=Lane.MODEL)
+
+    def _ending(self) -> Generator[None, None, None]:
+        yield None
+        for engine in tuple(self._leaving):
+            engine.end()
+            self._leaving.remove(engine)
+
     def _loading(self, wish: LoadWish) -> Generator[Loading | None, None, Engine]:
         request = LoadRequest(
             model_path=str(wish.file.path),
@@ -130,7 +155,7 @@ class ModelHost:
     def _loaded(self, round_now: int, wish: LoadWish, outcome: Outcome) -> None:
         match outcome:
             case Done(engine) if round_now != self._round:
-                engine.end()
+                self._let_go(engine)
             case Done(engine):
                 self._settings.change(
                     lambda now: now.with_recent(RecentModel(wish.file.reference, wish.n_ctx, wish.n_gpu_layers))

@@ -28,7 +28,7 @@ class Services:
     def end(self) -> None:
         """Stops every job and engine, then closes the store. Nothing is left running."""
         self.runner.end(ANSWERS_STOP_S)  # first the jobs: an answer whose engine is taken away would count as failed
-        self.host.unload()
+        self.host.end()  # frees a job that waits for a silent engine
         self.runner.end()
         self.store.close()
 

@@ -138,6 +138,11 @@ class Runner:
             self._queues[lane].put(_Ticket(work, on_news, on_end, job))
         return job
 
+    @property
+    def is_open(self) -> bool:
+        """Whether work can still be started."""
+        return not self._closed
+
     def end(self, timeout_s: float = 5.0) -> bool:
         """Cancels everything and joins the threads; True if none is left."""
         with self._lock:
