@@ -126,3 +126,12 @@ def test_work_that_was_never_begun_is_cancelled_too(runner):
 
     assert drive(work(), began.append, lambda: True) == Cancelled()
     assert began == []
+
+
+def test_after_the_end_nothing_starts():
+    runner = Runner(lambda call: call())
+    runner.end()
+    told = []
+    job = runner.start(counting(3), told.append, told.append)
+    assert job.wait(0)
+    assert told == []

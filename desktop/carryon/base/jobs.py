@@ -126,11 +126,13 @@ class Runner:
         on_end: Callable[[Outcome], None] = lambda _: None,
         lane: Lane = Lane.QUICK,
     ) -> Job:
-        """Puts work in a lane and returns at once."""
+        """Puts work in a lane and returns at once. After the end nothing starts any more and nothing is told."""
         job = Job(threading.Event(), threading.Event())
         with self._lock:
             if self._closed:
-                raise RuntimeError("the runner has ended")
+                work.close()
+                job._ended.set()
+                return job
             self._jobs = [one for one in self._jobs if one.is_running] + [job]
             if lane not in self._queues:
                 self._queues[lane] = queue.SimpleQueue()

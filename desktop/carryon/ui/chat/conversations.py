@@ -28,7 +28,7 @@ from carryon.ui.widgets.controls import button, label
 from carryon.ui.widgets.spacing import OnTheme, spaced
 
 SEARCH_AFTER_MS = 150
-WIDTH = 248
+WIDTH, NARROWEST = 248, 132
 _Index = QModelIndex | QPersistentModelIndex
 _ROLE = Qt.ItemDataRole
 
@@ -219,6 +219,7 @@ class Conversations(QFrame):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("side")
+        self._page_width = 3 * theme.px(WIDTH)
         self.model = ConversationModel()
         self.list = ConversationList(self.model)
         self._waiting: ChatList | None = None
@@ -284,7 +285,12 @@ class Conversations(QFrame):
         self._pages.addWidget(nothing)
         column.addWidget(self._pages, 1)
 
+    def fit(self, page_width: int) -> None:
+        """Leaves two thirds of a narrow page (a small screen, large text) to the talk."""
+        self._page_width = page_width
+        self.setFixedWidth(min(theme.px(WIDTH), max(page_width // 3, theme.px(NARROWEST))))
+
     def _size(self) -> None:
-        self.setFixedWidth(theme.px(WIDTH))
+        self.fit(self._page_width)
         self.list.setIconSize(QSize(theme.px(14), theme.px(14)))
         self.list.scheduleDelayedItemsLayout()

@@ -1,12 +1,13 @@
 """Which model answers, what of it is where, and the way to another one."""
 
 from PySide6.QtCore import QSize, Signal
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from carryon.app.host import FailedModel, LoadedModel, LoadingModel, ModelState, NoModel
 from carryon.ui import theme
 from carryon.ui.chat import texts
-from carryon.ui.widgets.controls import button, label
+from carryon.ui.widgets.controls import button
+from carryon.ui.widgets.elided_label import ElidedLabel
 from carryon.ui.widgets.spacing import spaced
 
 # the shape says the same as the colour
@@ -28,8 +29,7 @@ class TopBar(QWidget):
         super().__init__()
         self.model = button("", "model", "ph.circle", self.load_dialog_wanted.emit)
         self.model.setToolTip(texts.MODEL_BUTTON_TIP)
-        self.where = label("", "soft", wraps=True)
-        self.where.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.where = ElidedLabel()
         self.cancel = button(texts.CANCEL_LOADING, "link", on_click=self.cancel_wanted.emit)
         row = QHBoxLayout(self)
         spaced(row, (24, 12, 24, 8), 12)
@@ -48,8 +48,10 @@ class TopBar(QWidget):
         if sign != self._shown:  # a new icon for every percent of loading would be waste
             self._shown = sign
             theme.dress(self.model, *sign, size=14)
-        self.where.setText(texts.whereabouts(state))
-        self.where.setToolTip(texts.memory_lines(state.engine.ready) if isinstance(state, LoadedModel) else "")
+        where = texts.whereabouts(state)
+        lines = texts.memory_lines(state.engine.ready) if isinstance(state, LoadedModel) else ""
+        self.where.show_words(where)
+        self.where.setToolTip(f"{where}\n{lines}".strip())
         self.cancel.setVisible(isinstance(state, LoadingModel))
 
     def sizeHint(self) -> QSize:
