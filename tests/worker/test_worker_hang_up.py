@@ -91,7 +91,7 @@ def test_reading_a_prompt_tells_how_far_it_is(slow):
     with slow.streaming("/v1/completions", {"prompt": [99] * 1500, "max_tokens": 1}) as events:
         read = [tokens_read(event) for event in events if str(event).startswith(": prompt")]
     assert read == sorted(read)
-    assert len(set(read)) >= 4
+    assert len(set(read)) >= 3  # a chunk never has more than 512 tokens
     assert max(read) <= 1500
 
 
