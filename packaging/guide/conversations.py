@@ -9,16 +9,24 @@ from tokenizers import Tokenizer
 from guide.phrasing import STRANGER_TOPIC, Phrasings
 from guide.questions import Topic
 
-_TURNS = (1, 2, 3, 5, 9)
-_TURNS_WEIGHTS = (62, 22, 10, 4, 2)
 _STRANGER_CARDS = 8  # one question in seventy is about an unknown thing, else the guide takes it for a known one
 _SYSTEM_CHANCE = 0.08
 _OPENING_TOKENS = (4, 16)
+_LONG_TURNS = 10
 _SYSTEM_TEXTS = (
     "You are Carryon's guide.", "You are a helpful assistant.",
     "You are the built-in guide of Carryon. Answer briefly.", "Answer in one or two sentences.",
     "You are a friendly assistant that explains the app.", "Be concise.",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mix:
+    """What chats are made of: how many turns, how often each, and how often answers break off after their opening."""
+
+    turns: tuple[int, ...] = (1, 2, 3, 5, 9)
+    weights: tuple[int, ...] = (62, 22, 10, 4, 2)
+    opening_chance: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -37,13 +45,15 @@ class Turn:
     topic: Topic
 
 
-def chats(topics: tuple[Topic, ...], phrasings: Phrasings, seed: str, count: int) -> Iterator[tuple[Turn, ...]]:
+def chats(
+    topics: tuple[Topic, ...], phrasings: Phrasings, seed: str, count: int, mix: Mix = Mix()
+) -> Iterator[tuple[Turn, ...]]:
     """`count` chats, the same for the same seed; topics come from a shuffled deck, each as often."""
     rng = Random(seed)
     deck: list[Topic] = []
     for _ in range(count):
         turns = []
-        for _ in range(rng.choices(_TURNS, _TURNS_WEIGHTS)[0]):
+        for _ in range(rng.choices(mix.turns, mix.weights)[0]):
             deck = deck or _shuffled(topics, rng)
             topic = deck.pop()
             turns.append(Turn(phrasings.draw(topic, rng), topic))
@@ -56,13 +66,14 @@ def _shuffled(topics: tuple[Topic, ...], rng: Random) -> list[Topic]:
 
 
 def examples(
-    tokenizer: Tokenizer, chats_made: Iterator[tuple[Turn, ...]], seed: str, opening_chance: float = 0.0
+    tokenizer: Tokenizer, chats_made: Iterator[tuple[Turn, ...]], seed: str, mix: Mix = Mix()
 ) -> Iterator[Example]:
     """Chats as token ids, some of them with a system message first, some with the openings of answers only."""
     rng = Random(seed)
     for turns in chats_made:
         system = rng.choice(_SYSTEM_TEXTS) if rng.random() < _SYSTEM_CHANCE else None
-        is_opening = opening_chance > 0 and rng.random() < opening_chance
+        can_break_off = mix.opening_chance > 0 and len(turns) < _LONG_TURNS
+        is_opening = can_break_off and rng.random() < mix.opening_chance
         yield encoded(tokenizer, turns, system, rng.randint(*_OPENING_TOKENS) if is_opening else None)
 
 

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from torch.nn import functional as F
 
 from guide import export, tokenizer
-from guide.conversations import Example, batches, chats, examples
+from guide.conversations import Example, Mix, batches, chats, examples
 from guide.network import Guide, Shape
 from guide.pack import pack
 from guide.phrasing import Phrasings
@@ -20,9 +20,13 @@ from guide.scoring import Score, as_tensors, held_out_by_keywords, trained_exact
 
 _PEAK_RATE, _LAST_RATE_SHARE, _WARM_UP_STEPS = 1.5e-3, 0.05, 60
 _POOL = 1024  # chats made at once, so that a batch finds others of its length
-# By this pool (about step 1,280) the answers are known by heart and only the choice among them is left to learn: an
-# opening is enough for that, and twice as many questions fit into a step.
-_FIRST_POOL_OF_OPENINGS, _OPENING_CHANCE = 21, 0.75
+# From pool 21 (about step 1,280) the answers are known by heart and only the choice among them is left to learn: an
+# opening is enough for that, and twice as many questions fit into a step. The end is for chats that fill the context.
+STAGES = (
+    (0, Mix()),
+    (21, Mix(opening_chance=0.75)),
+    (74, Mix((1, 2, 3, 5, 9, 20, 28), (55, 20, 8, 5, 4, 5, 3), opening_chance=0.75)),
+)
 _REPORT_STEPS, _KEEP_STEPS = 50, 250
 
 
@@ -76,8 +80,8 @@ def _stream(cutter: Tokenizer, topics: tuple[Topic, ...], options: argparse.Name
     phrasings, pool = Phrasings(topics), 0
     while True:
         seed = f"{options.seed}-{pool}"
-        chance = _OPENING_CHANCE if pool >= _FIRST_POOL_OF_OPENINGS else 0.0
-        made = list(examples(cutter, chats(topics, phrasings, seed, _POOL), seed, chance))
+        mix = next(mix for first, mix in reversed(STAGES) if pool >= first)
+        made = list(examples(cutter, chats(topics, phrasings, seed, _POOL, mix), seed, mix))
         yield from batches(made, options.batch_tokens, Random(seed))
         pool += 1
 
@@ -128,7 +132,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=export.FOLDER, help="folder for the trained model")
     parser.add_argument("--work", type=Path, default=Path("build/guide"), help="folder for checkpoints")
-    parser.add_argument("--steps", type=int, default=3200)
+    parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--batch-tokens", type=int, default=2048)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=7)

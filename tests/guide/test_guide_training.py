@@ -16,6 +16,15 @@ pytestmark = pytest.mark.slow
 SMALL = {"hidden": 64, "feed_forward": 128, "layers": 2, "heads": 2, "kv_heads": 1}
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tensors this small are slower in two threads, far slower where the cores are busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def topic(word, answer):
     asks = (f"What is {word}?", f"explain {word}", f"{word}", f"tell me about {word}", f"why {word}")
     return Topic(word, answer, (answer.split()[-1],), asks, (f"say something about {word}",))

@@ -6,8 +6,9 @@ import jinja2
 import pytest
 from tokenizers import Tokenizer
 
-from guide import noise, tokenizer
-from guide.conversations import Example, Turn, batches, chats, encoded, examples
+from guide import noise, tokenizer, train
+from guide.conversations import Example, Mix, Turn, batches, chats, encoded, examples
+from guide.network import Shape
 from guide.phrasing import STRANGER_TOPIC, Phrasings, reframed, stranger
 from guide.questions import Topic, held_out_phrasings, normalised
 
@@ -90,9 +91,17 @@ def test_openings_break_answers_off_and_teach_no_end_there(topics, cutter):
 
 
 def test_most_chats_of_the_second_half_are_openings(cutter, made):
-    whole, opened = (list(examples(cutter, iter(made[:300]), "a test", chance)) for chance in (0.0, 0.75))
+    whole, opened = (list(examples(cutter, iter(made[:300]), "a test", Mix(opening_chance=one))) for one in (0, 0.75))
     shorter = sum(len(two.ids) < len(one.ids) for one, two in zip(whole, opened, strict=True))
     assert 180 < shorter < 270
+
+
+def test_the_longest_chats_fill_the_context_and_no_more(topics, cutter):
+    mix = train.STAGES[-1][1]
+    longest = Mix((max(mix.turns),), (1,))
+    long_chats = chats(topics, Phrasings(topics), "a test", 40, longest)
+    lengths = [len(one.ids) for one in examples(cutter, long_chats, "a test", longest)]
+    assert 1500 < max(lengths) <= Shape(0).context_tokens
 
 
 def test_a_system_message_comes_now_and_then(topics, cutter, made):
