@@ -136,7 +136,7 @@ def _text(value: Any) -> str:
 
 
 def _report() -> dict[str, Any]:
-    return {"engine": version(), "supports_rpc": supports_rpc(), "devices": list(map(_told, list_devices()))}
+    return {"engine": f"llama.cpp {version()}", "supports_rpc": supports_rpc(), "devices": list(map(_told, list_devices()))}
 
 
 def _told(device: Device) -> dict[str, Any]:
