@@ -19,6 +19,7 @@ from typing import IO, TextIO
 BEAT_S = 30.0            # a log without a terminal gets a line this often: quieter looks dead to a watching CI
 TERMINAL_BEAT_S = 0.25
 KEPT_LINES = 500         # of a child's output, to say why it failed: other compilers talk on after the one that failed
+LONGEST_DOING = 60       # characters of what a child says it is doing
 
 NINJA_STEP = re.compile(r"\[(\d+)/(\d+)\]\s*(.*)")           # ninja's "[12/345] Building CXX object …"
 MAKE_STEP = re.compile(r"\[\s*(\d+)%\]\s*(.*)")              # make's "[ 12%] Building CXX object …"
@@ -72,7 +73,7 @@ def step_of(line: str) -> Step | None:
     if found := MAKE_STEP.search(line):
         return Step(_object_name(found[2]), int(found[1]), 100)
     if found := PIP_STEP.match(line):
-        return Step(found[1].strip())
+        return Step(_shortened(found[1].strip()))
     return None
 
 
@@ -82,7 +83,12 @@ def _object_name(doing: str) -> str:
         return found[1] or found[2]
     if found := re.search(r"\s-o (?:\S*/)?(\S+)", doing):
         return f"linking {found[1]}"
-    return doing.strip()[:60]
+    return _shortened(doing.strip())
+
+
+def _shortened(text: str) -> str:
+    """pip names sixty packages in one line."""
+    return text if len(text) <= LONGEST_DOING else text[:LONGEST_DOING].rstrip(" ,") + " …"
 
 
 def clock_text(seconds: float) -> str:

@@ -87,6 +87,14 @@ def test_times_read_as_on_a_clock():
     assert [clock_text(seconds) for seconds in (0, 75, 3600)] == ["0:00", "1:15", "60:00"]
 
 
+def test_a_line_of_sixty_names_is_cut():
+    names = ", ".join(f"package-{number}" for number in range(60))
+    doing = step_of(f"Installing collected packages: {names}").doing
+    assert len(doing) < 70
+    assert doing.startswith("Installing collected packages: package-0, ")
+    assert doing.endswith(" …")
+
+
 def test_a_status_without_a_step_is_the_time_alone():
     assert status_text("Building", 75, None) == "Building · 1:15"
 
