@@ -11,7 +11,7 @@ from carryon.ui.widgets.icons import app_icon
 from carryon.ui.widgets.scroll import Scroll
 from carryon.ui.widgets.spacing import OnTheme, spaced
 
-_ROW_ICONS = {"Processor": "ph.cpu", "Memory": "ph.stack", "Graphics": "ph.monitor"}
+_ROW_ICONS = ("ph.cpu", "ph.stack", "ph.monitor")  # in the order of texts.machine_summary
 
 
 class WelcomePage(Scroll):
@@ -64,10 +64,11 @@ class WelcomePage(Scroll):
         grid = QGridLayout()
         spaced(grid, (0, 8, 0, 8), 10)
         grid.setColumnStretch(2, 1)
-        for row, (name, _) in enumerate(texts.machine_summary(None)):
+        rows = zip(_ROW_ICONS, texts.machine_summary(None), strict=True)
+        for row, (icon_name, (name, _)) in enumerate(rows):
             sign, value = QLabel(), label("", wraps=True, selectable=True)
             value.setAccessibleName(name)
-            self._signs.append((sign, _ROW_ICONS[name]))
+            self._signs.append((sign, icon_name))
             self._values.append(value)
             top = Qt.AlignmentFlag.AlignTop
             grid.addWidget(sign, row, 0, top)
