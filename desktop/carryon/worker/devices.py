@@ -136,7 +136,8 @@ def _text(value: Any) -> str:
 
 
 def _report() -> dict[str, Any]:
-    return {"engine": f"llama.cpp {version()}", "supports_rpc": supports_rpc(), "devices": list(map(_told, list_devices()))}
+    devices = [_told(device) for device in list_devices()]
+    return {"engine": f"llama.cpp {version()}", "supports_rpc": supports_rpc(), "devices": devices}
 
 
 def _told(device: Device) -> dict[str, Any]:
