@@ -92,6 +92,21 @@ def random_model(path, words=COUNTING, template=CHATML, shape=None, **options):
     return write(path, shape, vocabulary, template, random_tensors(shape, said, heard), **options)
 
 
+def asserting_model(path):
+    """A file that loads and then breaks a rule of llama.cpp: keys and values of unlike size, a true GGML_ASSERT."""
+    shape, vocabulary = Shape(), Vocabulary(COUNTING)
+    said, heard = np.random.default_rng(1).standard_normal((2, len(vocabulary), shape.hidden)).astype(np.float32)
+    tensors = random_tensors(shape, said, heard)
+    for layer in range(shape.layers):
+        tensors[f"blk.{layer}.attn_v.weight"] = tensors[f"blk.{layer}.attn_v.weight"][: shape.hidden // 2]
+
+    def head_sizes(writer):
+        writer.add_key_length(shape.hidden // shape.heads)
+        writer.add_value_length(shape.hidden // shape.heads // 2)
+
+    return write(path, shape, vocabulary, CHATML, tensors, extra=head_sizes)
+
+
 def windowed_model(path, window=64):
     """A model like Gemma 3: five of its six layers see only the last `window` tokens."""
     shape = Shape(layers=6, window=window)

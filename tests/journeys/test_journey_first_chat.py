@@ -7,10 +7,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from fakes import tiny_gguf
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractButton
 
-from carryon.app.host import FailedModel, LoadedModel
+from carryon.app.host import FailedModel, LoadedModel, LoadWish
+from carryon.app.models import ModelFile
 from carryon.chat.message import State
 
 QUESTIONS = Path(__file__).parents[2] / "packaging" / "guide" / "questions" / "quantization.toml"
@@ -84,6 +86,20 @@ def test_the_window_lives_through_the_death_of_its_engine(open_window, qtbot, de
         )
     )
     press(window, "Load again")
+    guide_is_loaded(qtbot, services)
+    question, answer = trained("quant-q4-k-m")
+    assert ask(qtbot, window, services, question).text == answer
+
+
+def test_a_file_that_makes_the_engine_abort_is_told_and_the_window_lives(open_window, qtbot, tmp_path):
+    path = tiny_gguf.asserting_model(tmp_path / "bad.gguf")
+    window, services = open_window()
+    services.host.load(LoadWish(ModelFile(path, "bad", str(path)), 512, 0))
+    qtbot.waitUntil(lambda: isinstance(services.host.state, FailedModel), timeout=WAIT_MS)
+    crash = services.host.state.error
+    assert "gave up on a check" in crash.message
+    assert "GGML_ASSERT" in crash.last_lines[-1]
+    press(window, "Chat with the built-in guide")
     guide_is_loaded(qtbot, services)
     question, answer = trained("quant-q4-k-m")
     assert ask(qtbot, window, services, question).text == answer

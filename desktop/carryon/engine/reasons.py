@@ -38,7 +38,7 @@ def crash(exit_code: int | None, last_lines: tuple[str, ...], *, was_loading: bo
     """The sentence and the next step for a death with this exit code (negative: the signal's number)."""
     doing = "while it loaded the model" if was_loading else "while it was working"
     message = f"The engine {_death(exit_code)} {doing}. Carryon and your chats are not affected."
-    return Crash(message, _after_death(exit_code), exit_code, last_lines)
+    return Crash(message, _after_death(exit_code, was_loading=was_loading), exit_code, last_lines)
 
 
 def _death(exit_code: int | None) -> str:
@@ -51,11 +51,13 @@ def _death(exit_code: int | None) -> str:
     return "crashed"
 
 
-def _after_death(exit_code: int | None) -> str:
+def _after_death(exit_code: int | None, *, was_loading: bool) -> str:
     if exit_code in (-signal.SIGKILL, 137):
         return "Close other programs, or load it with a shorter context or a smaller model."
     if exit_code == -signal.SIGILL:
         return "Set the engine up again for this processor: python3 packaging/bootstrap.py --from-source."
+    if was_loading:
+        return "Get the file again or from another source. If it worked before, try fewer GPU layers."
     return "Load the model again. If it happens twice, try fewer GPU layers or a fresh copy of the file."
 
 
