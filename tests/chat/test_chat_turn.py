@@ -73,6 +73,19 @@ def test_a_stopped_answer_keeps_what_was_said(store, engine):
     assert answer.text.startswith(said)
 
 
+@pytest.mark.parametrize("engine", [{"delay_ms": 20, "text": "word " * 500}], indirect=True)
+def test_unloading_the_model_stops_its_answer(store, engine):
+    work = asking(store, engine)
+    while not isinstance(next(work), Said):
+        pass
+    engine.end()
+    with pytest.raises(EngineCrashed):
+        drained(work)
+    answer = store.messages(1)[-1]
+    assert answer.state is State.STOPPED
+    assert answer.text.startswith("word")
+
+
 @pytest.mark.parametrize("engine", [{"crash_after": 2, "text": "one two three"}], indirect=True)
 def test_a_crash_keeps_what_was_said(store, engine):
     with pytest.raises(EngineCrashed):

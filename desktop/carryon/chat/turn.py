@@ -57,7 +57,7 @@ def answer(
 ) -> Generator[News | None, None, Message]:
     """Work that answers a stored question. Closing it stops the engine and keeps what was said.
 
-    Raises what the client raises, after the words so far are stored as FAILED.
+    Raises what the client raises, after the words so far are stored as FAILED, or as STOPPED if the engine was ended.
     """
     turns = wire_turns(store.messages(question.conversation_id))
     message = store.add(question.conversation_id, Role.ASSISTANT, "", State.STREAMING, model_name)
@@ -76,7 +76,7 @@ def answer(
         pen.end(State.STOPPED)
         raise
     except Exception:
-        pen.end(State.FAILED)
+        pen.end(State.STOPPED if client.was_ended else State.FAILED)
         raise
     if words_left := pen.tell(at_once=True):
         yield words_left

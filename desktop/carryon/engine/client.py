@@ -105,6 +105,7 @@ class EngineClient:
 
     def __init__(self, host: str, port: int, token: str) -> None:
         self.host, self.port, self._token = host, port, token
+        self.was_ended = False  # the person ended the engine: an answer that breaks off then was stopped
 
     @property
     def base_url(self) -> str:

@@ -57,6 +57,7 @@ class Engine:
 
     def end(self) -> None:
         """Ends the process and frees its memory: a polite second, then a kill."""
+        self.client.was_ended = True
         self._child.end()
 
 
