@@ -1,5 +1,6 @@
 """The client reads our engine's stream and any other server's, and its errors are ours."""
 
+import json
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -93,7 +94,7 @@ class _Canned(BaseHTTPRequestHandler):
         pass
 
     def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.send_response(self.server.status)
         self.end_headers()
         self.wfile.write(self.server.content)
@@ -112,6 +113,22 @@ def other():
 def canned(server, content, status=200):
     server.status, server.content = status, content
     return talk(EngineClient("127.0.0.1", server.server_address[1], "t"))
+
+
+@pytest.mark.parametrize(
+    ("sampling", "sent"),
+    [
+        (Sampling(), {}),
+        (Sampling(temperature=0), {"temperature": 0}),
+        (Sampling(max_tokens=0, seed=0), {"max_tokens": 0, "seed": 0}),
+        (Sampling(stop=("a", "b"), ignore_eos=True), {"stop": ["a", "b"], "ignore_eos": True}),
+    ],
+)
+def test_every_setting_that_was_chosen_is_sent_zero_too(other, sampling, sent):
+    other.status, other.content = 200, b"data: [DONE]\n\n"
+    list(EngineClient("127.0.0.1", other.server_address[1], "t").chat((Turn("user", "x"),), sampling))
+    asked = {name: value for name, value in other.asked.items() if name not in ("messages", "stream", "stream_options")}
+    assert asked == sent
 
 
 def test_a_server_without_timings_is_understood(other):

@@ -170,8 +170,11 @@ class EngineClient:
 
 
 def _body(sampling: Sampling) -> dict[str, Any]:
-    fields = {name: value for name, value in vars(sampling).items() if value not in (None, (), False)}
-    return {**fields, "stop": list(sampling.stop)} if sampling.stop else fields
+    """The settings that were chosen; 0 is a choice. What only our engine knows is sent only where it is wanted."""
+    chosen = {name: value for name, value in vars(sampling).items() if value is not None}
+    del chosen["stop"], chosen["ignore_eos"]
+    stop = {"stop": list(sampling.stop)} if sampling.stop else {}
+    return {**chosen, **stop, **({"ignore_eos": True} if sampling.ignore_eos else {})}
 
 
 def _sse(response: http.client.HTTPResponse) -> Iterator[str]:
