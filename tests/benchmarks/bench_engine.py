@@ -14,8 +14,8 @@ import psutil
 from models import GUIDE, llama_1b_q4_k_m
 
 import peers
+from carryon.base.jobs import drained
 from carryon.cli.bench import measure
-from carryon.cli.loading import drained
 from carryon.engine.process import start
 from carryon.engine.protocol import LoadRequest
 

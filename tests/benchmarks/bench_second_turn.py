@@ -16,7 +16,7 @@ import psutil
 from models import llama_1b_q4_k_m
 
 import peers
-from carryon.cli.loading import drained
+from carryon.base.jobs import drained
 from carryon.engine.client import EngineClient, Finished, Sampling, TextDelta, Timings, Turn
 from carryon.engine.process import start
 from carryon.engine.protocol import LoadRequest

@@ -10,10 +10,10 @@ import pytest
 from fakes import fake_engine
 
 from carryon.base.errors import ContextFull, EngineCrashed
+from carryon.base.jobs import drained
 from carryon.chat.message import Message, Role, State
 from carryon.chat.store import Store
 from carryon.chat.turn import Asked, Said, ask, regenerate, wire_turns
-from carryon.cli.loading import drained
 from carryon.engine.client import Sampling, Turn
 from carryon.engine.process import start
 from carryon.engine.protocol import LoadRequest
@@ -150,7 +150,7 @@ import sys
 from pathlib import Path
 from carryon.chat.store import Store
 from carryon.chat.turn import Said, ask
-from carryon.cli.loading import drained
+from carryon.base.jobs import drained
 from carryon.engine.client import Sampling
 from carryon.engine.process import start
 from carryon.engine.protocol import LoadRequest

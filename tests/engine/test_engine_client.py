@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carryon.base.errors import AppError, BadInput, ContextFull, EngineCrashed
-from carryon.cli.loading import drained
+from carryon.base.jobs import drained
 from carryon.engine.client import Ending, EngineClient, Finished, PromptProgress, Sampling, TextDelta, Turn
 from carryon.engine.process import start
 from carryon.engine.protocol import LoadRequest

@@ -11,7 +11,7 @@ import pytest
 from fakes import fake_engine
 
 from carryon.base.errors import EngineError
-from carryon.cli.loading import drained
+from carryon.base.jobs import drained
 from carryon.engine.process import LOGS_KEPT, start
 from carryon.engine.protocol import Loading, LoadRequest
 from carryon.engine.reasons import Crash, Refusal
@@ -133,7 +133,7 @@ def test_only_the_latest_logs_are_kept(tmp_path, load):
 _PARENT = """
 import sys, time
 from pathlib import Path
-from carryon.cli.loading import drained
+from carryon.base.jobs import drained
 from carryon.engine.process import start
 from carryon.engine.protocol import LoadRequest
 engine = drained(start(LoadRequest("x"), Path(sys.argv[1]), sys.argv[2:]))

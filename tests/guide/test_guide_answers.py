@@ -3,7 +3,7 @@
 import pytest
 
 from carryon.app.models import guide
-from carryon.cli.loading import drained
+from carryon.base.jobs import drained
 from carryon.engine.client import Finished, Sampling, TextDelta, Turn
 from carryon.engine.process import start
 from carryon.engine.protocol import LoadRequest

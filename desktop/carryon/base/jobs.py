@@ -11,11 +11,12 @@ import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 from carryon.base.errors import AppError
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,18 @@ def drive(work: Work, on_news: Callable[[Any], None], is_cancelled: Callable[[],
     except Exception as error:
         log.exception("a job failed in a way nobody foresaw")
         return Failed(BugFound(f"Something went wrong inside Carryon: {error}", "The log in Settings has the details."))
+
+
+def drained(work: Generator[Any, None, T], on_news: Callable[[Any], object] = lambda _: None) -> T:
+    """Runs work to its end here and now, returns its result, lets its errors through, and closes it."""
+    try:
+        while True:
+            on_news(next(work))
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        work.close()
 
 
 @dataclass(frozen=True)

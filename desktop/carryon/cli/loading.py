@@ -2,19 +2,18 @@
 
 import argparse
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from carryon.app.host import default_context
 from carryon.app.models import facts, find
 from carryon.base.errors import BadInput
+from carryon.base.jobs import drained
 from carryon.base.log import start_log
 from carryon.base.paths import Home, home
 from carryon.engine.process import Engine, start
 from carryon.engine.protocol import KvType, Loading, LoadRequest
-
-T = TypeVar("T")
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -73,18 +72,6 @@ def loaded(request: LoadRequest, where: Home) -> Iterator[Engine]:
         yield engine
     finally:
         engine.end()
-
-
-def drained(work: Generator[Any, None, T], on_news: Any = lambda _: None) -> T:
-    """Runs work to its end here and now and returns its result."""
-    try:
-        while True:
-            on_news(next(work))
-    except StopIteration as end:
-        result: T = end.value
-        return result
-    finally:
-        work.close()
 
 
 def this_home() -> Home:

@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from carryon.base.errors import BadInput
+from carryon.base.jobs import drained
 from carryon.base.paths import Home
 from carryon.base.units import seconds_text, speed_text
 from carryon.chat import turn
 from carryon.chat.message import Figures, Message, Role, State
 from carryon.chat.store import Store
-from carryon.cli.loading import add_model_options, drained, loaded, request_from, this_home
+from carryon.cli.loading import add_model_options, loaded, request_from, this_home
 from carryon.engine.client import Ending, Finished, Sampling, TextDelta, Timings, Turn, Usage
 from carryon.engine.process import Engine
 

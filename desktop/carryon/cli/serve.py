@@ -5,7 +5,8 @@ import secrets
 from typing import Any
 
 from carryon.base.errors import AppError
-from carryon.cli.loading import add_model_options, drained, loaded, request_from, this_home
+from carryon.base.jobs import drained
+from carryon.cli.loading import add_model_options, loaded, request_from, this_home
 from carryon.engine.process import Engine
 
 DEFAULT_PORT = 8080

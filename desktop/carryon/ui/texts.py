@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from carryon.app.host import FailedModel, LoadedModel, LoadingModel, ModelState, NoModel
 from carryon.base.units import context_text, memory_pair_text, memory_text, seconds_text
-from carryon.engine.protocol import Ready
+from carryon.engine.protocol import DeviceKind, Ready
 from carryon.hardware.machine import GpuUse, Machine, Memory
 from carryon.ui.memory_facts import DeviceBar, PartKind, gpu_bytes, ram_bytes
 
@@ -36,13 +36,24 @@ SHORTCUTS: tuple[tuple[str, str], ...] = (
 )
 
 
-def layers_text(n_gpu_layers: int, n_layers: int) -> str:
+def layers_text(n_gpu_layers: int, n_layers: int, place: str = "GPU") -> str:
     """'28 of 33 layers on GPU'; the output layer counts as one more than the model has."""
     if n_gpu_layers <= 0:
         return "CPU only"
     if n_gpu_layers > n_layers:
-        return f"all {n_layers + 1} layers on GPU"
-    return f"{n_gpu_layers} of {n_layers + 1} layers on GPU"
+        return f"all {n_layers + 1} layers on {place}"
+    return f"{n_gpu_layers} of {n_layers + 1} layers on {place}"
+
+
+def split_text(ready: Ready) -> str:
+    """Where the layers of a loaded model are, the same words on every page."""
+    return layers_text(ready.n_gpu_layers, ready.n_layers, place_text(ready))
+
+
+def place_text(ready: Ready) -> str:
+    """'GPU', or 'another machine' where a part of the model is on one."""
+    is_away = any(one.kind is DeviceKind.RPC and one.weights_bytes for one in ready.memory)
+    return "another machine" if is_away else "GPU"
 
 
 def status_words(
@@ -57,16 +68,16 @@ def status_words(
         case FailedModel(wish, _):
             return wish.file.name, " · not loaded"
         case LoadedModel(wish, engine):
-            facts = [_split_text(engine.ready), _held_text(engine.ready, gpus, ram)]
+            facts = [_short_split_text(engine.ready), _held_text(engine.ready, gpus, ram)]
             if tokens_per_s:
                 facts.append(f"{tokens_per_s:,.0f} t/s")
             return wish.file.name, "".join(f" · {fact}" for fact in facts)
 
 
-def _split_text(ready: Ready) -> str:
+def _short_split_text(ready: Ready) -> str:
     if ready.n_gpu_layers <= 0:
         return "CPU only"
-    return f"{min(ready.n_gpu_layers, ready.n_layers + 1)}/{ready.n_layers + 1} on GPU"
+    return f"{min(ready.n_gpu_layers, ready.n_layers + 1)}/{ready.n_layers + 1} on {place_text(ready)}"
 
 
 def _held_text(ready: Ready, gpus: Sequence[GpuUse], ram: Memory | None) -> str:
@@ -124,7 +135,7 @@ def loaded_facts(ready: Ready) -> str:
     return " · ".join(
         (
             f"{ready.architecture}, {ready.n_layers} layers",
-            layers_text(ready.n_gpu_layers, ready.n_layers),
+            split_text(ready),
             f"context {context_text(ready.n_ctx)} tokens",
             f"loaded in {seconds_text(ready.load_ms / 1000)}",
         )

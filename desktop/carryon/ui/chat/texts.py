@@ -3,10 +3,12 @@
 from carryon.app.host import FailedModel, LoadedModel, LoadingModel, ModelState, NoModel
 from carryon.base.units import context_text, memory_text, seconds_text, speed_text
 from carryon.chat.message import Figures, Message, Role, State
-from carryon.engine.protocol import DeviceKind, DeviceMemory, Ready
+from carryon.engine.protocol import DeviceMemory, Ready
 from carryon.hardware.machine import Machine
 from carryon.ui.chat.context_use import ContextUse
 from carryon.ui.chat.dates import Day, Month, Period
+from carryon.ui.memory_facts import gpu_bytes, ram_bytes
+from carryon.ui.texts import split_text
 
 NEW_CHAT, SEARCH, CHATS = "New chat", "Search chats", "Chats"
 SEARCH_HINT = "Search chats   Ctrl+K"
@@ -129,7 +131,7 @@ def whereabouts(state: ModelState) -> str:
         case LoadingModel(wish, _):
             return wish.file.name
         case LoadedModel(_, engine):
-            return f"{_layers(engine.ready)} · {memory_text(_held_bytes(engine.ready))}"
+            return f"{split_text(engine.ready)} · {memory_text(_held_bytes(engine.ready))}"
         case _:
             return ""
 
@@ -145,24 +147,10 @@ def _memory_line(device: DeviceMemory) -> str:
     return f"{device.name}: {memory_text(device.total_bytes)} ({held})"
 
 
-def _layers(ready: Ready) -> str:
-    if ready.n_gpu_layers <= 0:
-        return "CPU only"
-    all_layers = ready.n_layers + 1  # the output layer counts
-    where = "another machine" if any(_holds(one, DeviceKind.RPC) for one in ready.memory) else "GPU"
-    if ready.n_gpu_layers >= all_layers:
-        return f"all {all_layers} layers on {where}"
-    return f"{ready.n_gpu_layers} of {all_layers} layers on {where}"
-
-
-def _holds(device: DeviceMemory, kind: DeviceKind) -> bool:
-    return device.kind is kind and device.weights_bytes > 0
-
-
 def _held_bytes(ready: Ready) -> int:
     """What the GPUs hold, or everything where nothing is offloaded."""
-    away = sum(one.total_bytes for one in ready.memory if one.kind is not DeviceKind.CPU)
-    return away if ready.n_gpu_layers > 0 and away else sum(one.total_bytes for one in ready.memory)
+    away = gpu_bytes(ready)
+    return away if ready.n_gpu_layers > 0 and away else away + ram_bytes(ready)
 
 
 def context_use(use: ContextUse) -> str:
