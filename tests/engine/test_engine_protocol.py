@@ -45,7 +45,11 @@ def test_events(event):
 
 
 def test_requests():
-    request = LoadRequest("/a b/ü.gguf", 8192, 5, 2, KvType.Q8_0, False, ("a:1", "b:2"), "::1", 99, "key", "name")
+    request = LoadRequest(
+        "/a b/ü.gguf", n_ctx=8192, n_gpu_layers=5, n_cpu_experts=3, gpus=("CUDA0", "CUDA1"), split=(0.25, 0.75),
+        n_ubatch=256, n_parallel=4, n_threads=2, kv_type=KvType.Q8_0, use_mmap=False, rpc_endpoints=("a:1", "b:2"),
+        host="::1", port=99, api_key="key", model_name="name",
+    )  # fmt: skip
     assert decode_request(encode_request(request)) == request
 
 

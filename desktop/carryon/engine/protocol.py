@@ -10,15 +10,8 @@ from enum import StrEnum
 from typing import Any
 
 from carryon.base.errors import EngineError
+from carryon.gguf.quants import KvType as KvType
 from carryon.hardware.machine import DeviceKind as DeviceKind
-
-
-class KvType(StrEnum):
-    """How one number of the KV cache is stored."""
-
-    F16 = "f16"
-    Q8_0 = "q8_0"
-    Q4_0 = "q4_0"
 
 
 @dataclass(frozen=True)
@@ -28,6 +21,11 @@ class LoadRequest:
     model_path: str
     n_ctx: int = 4096  # context length in tokens; the engine pads it to 256
     n_gpu_layers: int = 0  # 0 = CPU only; n_layers + 1 = everything (the output layer counts and goes first)
+    n_cpu_experts: int = 0  # the experts of so many layers, counted from the first, stay in RAM
+    gpus: tuple[str, ...] = ()  # the engine's names of the GPUs that take layers; empty: all of them
+    split: tuple[float, ...] = ()  # the share of layers of each of them; empty: by their free memory
+    n_ubatch: int = 512  # tokens that are computed together when a prompt is read
+    n_parallel: int = 1  # sequences; only a dry run plans for several, our engine serves one at a time
     n_threads: int | None = None  # None = physical cores
     kv_type: KvType = KvType.F16
     use_mmap: bool = True
@@ -144,5 +142,6 @@ def decode_request(line: bytes) -> LoadRequest:
     """Raises ValueError, KeyError or TypeError when the line is not a LoadRequest."""
     fields = json.loads(line)
     fields["kv_type"] = KvType(fields.get("kv_type", KvType.F16))
-    fields["rpc_endpoints"] = tuple(fields.get("rpc_endpoints", ()))
+    for name in ("rpc_endpoints", "gpus", "split"):
+        fields[name] = tuple(fields.get(name, ()))
     return LoadRequest(**fields)

@@ -12,7 +12,6 @@ from carryon.worker.vocabulary import Vocabulary
 
 N_BATCH = 2048
 N_UBATCH = 512  # llama.cpp's defaults: what llama-bench measures with
-_GGML_TYPES = {KvType.F16: 1, KvType.Q4_0: 2, KvType.Q8_0: 8}  # enum ggml_type of ggml.h
 _FLASH_ATTENTION_AUTO = -1
 ABORTED, NO_ROOM = 2, 1  # answers of llama_decode
 
@@ -232,7 +231,7 @@ def _context_parameters(n_ctx: int, n_threads: int, kv_type: KvType) -> Any:
     parameters.n_outputs_max = 1  # the default reserves logits for a whole batch: 300 MB at 152k words
     parameters.n_threads = parameters.n_threads_batch = n_threads
     parameters.flash_attn_type = _FLASH_ATTENTION_AUTO
-    parameters.type_k = parameters.type_v = _GGML_TYPES[kv_type]
+    parameters.type_k = parameters.type_v = kv_type.ggml.type_id
     parameters.offload_kqv = True
     parameters.swa_full = False  # 2.5 instead of 12.3 GB for Gemma-3-12B at 32k; keep_prefix has the guard it needs
     parameters.no_perf = True

@@ -4,8 +4,6 @@ from carryon.engine.protocol import KvType, LoadRequest
 from carryon.worker.llama import Context, LoadFailed, Model
 from carryon.worker.memory import Use, breakdown, is_host, total
 
-# Bytes of one number in a cache: q8_0 keeps 32 numbers in 34 bytes, q4_0 in 18 (ggml-common.h).
-_KV_BYTES = {KvType.F16: 2.0, KvType.Q8_0: 34 / 32, KvType.Q4_0: 18 / 32}
 # One entry of llama_kv_cells: position, shift, a bit for each of 256 sequences. Planning really allocates these.
 CELL_BYTES = 48
 
@@ -13,7 +11,7 @@ CELL_BYTES = 48
 def kv_bound_bytes(model: Model, n_ctx: int, kv_type: KvType) -> int:
     """No KV cache is larger: as if every layer kept every token. Sliding windows and MLA need less."""
     key, value = model.head_sizes
-    return round(model.n_layers * n_ctx * model.n_kv_heads * (key + value) * _KV_BYTES[kv_type])
+    return round(model.n_layers * n_ctx * model.n_kv_heads * (key + value) * kv_type.ggml.bits_per_weight / 8)
 
 
 def planned_ram(request: LoadRequest, n_gpu_layers: int, n_threads: int) -> Use | None:
