@@ -1,10 +1,13 @@
-"""What the loaded model really holds on each device, joined with what else is there. Arithmetic only, no Qt."""
+"""What a model holds, or would hold, on each device, joined with what else is there. Arithmetic only, no Qt."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from carryon.engine.protocol import DeviceKind, DeviceMemory, Ready
+from carryon.fit.memory import DeviceNeed
+from carryon.fit.plan import Fit
+from carryon.fit.room import Room, Rooms
 from carryon.hardware.machine import EngineDevice, GpuUse, Machine, MemoryUse
 
 
@@ -45,6 +48,33 @@ class DeviceBar:
         if self.total_bytes is None:
             return None
         return max(0, self.total_bytes - sum(part.size_bytes for part in self.parts))
+
+    @property
+    def over_bytes(self) -> int:
+        """By how much the parts are more than the device has, reserve included; 0 where that is unknown."""
+        if self.total_bytes is None:
+            return 0
+        return max(0, sum(part.size_bytes for part in self.parts) - self.total_bytes)
+
+
+def fit_bars(fit: Fit, rooms: Rooms) -> tuple[DeviceBar, ...]:
+    """A bar for every device that a model could lie on, GPUs first; one bar where they all share one memory."""
+    if rooms.is_unified:
+        return (_fit_bar(rooms.ram, (fit.need.ram, *fit.need.gpus)),)
+    gpus = zip(rooms.gpus, fit.need.gpus, strict=False)
+    return (*(_fit_bar(room, (need,)) for room, need in gpus), _fit_bar(rooms.ram, (fit.need.ram,)))
+
+
+def _fit_bar(room: Room, needs: Sequence[DeviceNeed]) -> DeviceBar:
+    """What is loaded beside the model (projector, adapters, draft) counts as weights, which it mostly is."""
+    parts = (
+        Part(PartKind.WEIGHTS, sum(one.weights_bytes + one.extra_bytes for one in needs)),
+        Part(PartKind.KV, sum(one.kv_bytes for one in needs)),
+        Part(PartKind.COMPUTE, sum(one.compute_bytes + one.output_bytes for one in needs)),
+        Part(PartKind.OTHER, room.other_bytes),
+        Part(PartKind.RESERVE, room.reserve_bytes),
+    )
+    return DeviceBar(room.label, tuple(part for part in parts if part.size_bytes), room.total_bytes)
 
 
 def device_bars(

@@ -118,8 +118,10 @@ def bar_headline(bar: DeviceBar) -> str:
 
 
 def bar_legend(bar: DeviceBar) -> tuple[tuple[PartKind | None, str], ...]:
-    """The legend's entries with the part each belongs to; None is what is free."""
+    """The legend's entries with the part each belongs to; None is what is free, or what is missing."""
     parts = [(part.kind, f"{PART_WORDS[part.kind]} {memory_text(part.size_bytes)}") for part in bar.parts]
+    if bar.over_bytes:
+        return (*parts, (None, f"{memory_text(bar.over_bytes)} too much"))
     if bar.free_bytes is None:
         return tuple(parts)
     return (*parts, (None, f"free {memory_text(bar.free_bytes)}"))

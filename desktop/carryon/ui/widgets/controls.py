@@ -79,6 +79,14 @@ def plain_tip(text: str) -> str:
     return f"<p style='white-space:pre-wrap'>{html.escape(text)}</p>"
 
 
+def rename(widget: QWidget, name: str) -> None:
+    """Another object name, and the look that goes with it."""
+    if widget.objectName() != name:
+        widget.setObjectName(name)
+        widget.style().unpolish(widget)
+        widget.style().polish(widget)
+
+
 def hairline() -> QFrame:
     """A thin line between two groups."""
     made = QFrame()

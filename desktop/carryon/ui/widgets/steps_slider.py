@@ -1,0 +1,144 @@
+"""A slider over round steps of a length in tokens, evenly spaced on a log scale, with the steps written under it."""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QWheelEvent
+from PySide6.QtWidgets import QSizePolicy, QSlider, QStyle, QStyleOptionSlider, QVBoxLayout, QWidget
+
+from carryon.base.units import context_text
+from carryon.ui import theme
+from carryon.ui.widgets.spacing import spaced
+
+_FIRST_STEP = 2048
+
+
+def context_steps(n_ctx_train: int) -> tuple[int, ...]:
+    """2k, 3k, 4k, 6k, 8k, 12k ... and the trained maximum, which is always the last; to 128k where it is unknown."""
+    last = n_ctx_train or 131072
+    steps, step = [], _FIRST_STEP
+    while step < last:
+        steps += [step, step * 3 // 2]
+        step *= 2
+    return (*(one for one in steps if one < last), last)
+
+
+class StepsSlider(QWidget):
+    """Says which step was chosen; a value between two steps stands at the nearest."""
+
+    chosen = Signal(int)
+
+    def __init__(self, accessible_name: str) -> None:
+        super().__init__()
+        self._steps: tuple[int, ...] = (_FIRST_STEP,)
+        self._is_drawing = False
+        self.slider = _Slider()
+        self.slider.setAccessibleName(accessible_name)
+        self.slider.valueChanged.connect(self._moved)
+        self._ticks = _Ticks(self.slider)
+        column = QVBoxLayout(self)
+        spaced(column, gap=0)
+        column.addWidget(self.slider)
+        column.addWidget(self._ticks)
+        self.setFocusProxy(self.slider)
+
+    def show_value(self, steps: Sequence[int], value: int) -> None:
+        """Shows these steps, rising, with the one nearest to `value` chosen; nothing is emitted."""
+        self._is_drawing = True
+        if tuple(steps) != self._steps:
+            self._steps = tuple(steps)
+            self.slider.setRange(0, len(self._steps) - 1)
+            self._ticks.show_steps(self._steps)
+        self.slider.setValue(nearest(self._steps, value))
+        self.slider.setAccessibleDescription(f"{value:,} tokens")
+        self._is_drawing = False
+
+    def _moved(self, index: int) -> None:
+        if not self._is_drawing:
+            self.chosen.emit(self._steps[index])
+
+
+def nearest(steps: Sequence[int], value: int) -> int:
+    """The place of the step that is nearest to `value` as a ratio."""
+    return min(range(len(steps)), key=lambda index: max(steps[index], value) / max(1, min(steps[index], value)))
+
+
+class _Slider(QSlider):
+    """Arrow keys move by a step, page keys by a doubling; the wheel only scrolls the page."""
+
+    def __init__(self) -> None:
+        super().__init__(Qt.Orientation.Horizontal)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setRange(0, 0)
+        self.setPageStep(2)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()
+
+    def centre_x(self, index: int) -> int:
+        """Where the middle of the handle is when it stands at this step."""
+        option = QStyleOptionSlider()
+        self.initStyleOption(option)
+        option.sliderPosition = index
+        handle = self.style().subControlRect(
+            QStyle.ComplexControl.CC_Slider, option, QStyle.SubControl.SC_SliderHandle, self
+        )
+        return handle.center().x()
+
+
+class _Ticks(QWidget):
+    """The words under the groove: as many steps as have room, first and last always."""
+
+    def __init__(self, slider: _Slider) -> None:
+        super().__init__()
+        self._slider = slider
+        self._steps: tuple[int, ...] = ()
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        theme.theme_changed.connect(self.updateGeometry)
+
+    def show_steps(self, steps: tuple[int, ...]) -> None:
+        """Replaces the steps."""
+        self._steps = steps
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(theme.px(160), self._metrics().height() + theme.px(4))
+
+    def minimumSizeHint(self) -> QSize:
+        return self.sizeHint()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setFont(self._font())
+        for index, words, place in self._places():
+            x = self._slider.centre_x(index)
+            painter.setPen(QColor(theme.current().edge))
+            painter.drawLine(QPoint(x, 0), QPoint(x, theme.px(3)))
+            painter.setPen(QColor(theme.current().soft))
+            painter.drawText(place, Qt.AlignmentFlag.AlignCenter, words)
+        painter.end()
+
+    def _places(self) -> list[tuple[int, str, QRect]]:
+        """Index, words and place of every step that is written."""
+        last = len(self._steps) - 1
+        doublings = range(0, last, 2)
+        taken: list[tuple[int, str, QRect]] = []
+        for index in dict.fromkeys((0, last, *doublings)):
+            words = context_text(self._steps[index]) if self._steps else ""
+            place = self._place(index, words)
+            if not any(place.adjusted(-theme.px(8), 0, theme.px(8), 0).intersects(other) for _, _, other in taken):
+                taken.append((index, words, place))
+        return taken
+
+    def _place(self, index: int, words: str) -> QRect:
+        width = self._metrics().horizontalAdvance(words)
+        left = min(max(0, self._slider.centre_x(index) - width // 2), max(0, self.width() - width))
+        return QRect(left, theme.px(4), width, self.height() - theme.px(4))
+
+    def _font(self) -> QFont:
+        font = QFont(self.font())
+        font.setPixelSize(theme.px(11))
+        return font
+
+    def _metrics(self) -> QFontMetrics:
+        return QFontMetrics(self._font())
