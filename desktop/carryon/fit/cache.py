@@ -1,0 +1,85 @@
+"""What a chat remembers: the KV cache and the recurrent state of every device, to the byte."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import accumulate
+
+from carryon.fit.placement import CONTEXT_PADDING, Placement, padded
+from carryon.fit.remembered import per_shape
+from carryon.fit.room import Backend, Rooms
+from carryon.fit.spread import Span, Spread
+from carryon.fit.storage import aligned, row_padding_bytes
+from carryon.gguf.quants import KvType
+from carryon.gguf.shape import Attention, LayerShape, ModelShape
+
+
+@dataclass(frozen=True)
+class CacheSums:
+    """The cache of a shape in one type on one kind of device; sums[i] = bytes of the layers before layer i."""
+
+    by_window: tuple[tuple[int, tuple[int, ...]], ...]  # window -> bytes per cell of the layers with that window
+    fixed: tuple[int, ...]  # padding that does not grow with the context
+    recurrent: tuple[int, ...]  # per sequence
+
+    def of(self, span: Span, placement: Placement) -> int:
+        """The bytes of a run of layers."""
+        n_parallel = placement.n_parallel
+        total = self.fixed[span.end] - self.fixed[span.first]
+        total += (self.recurrent[span.end] - self.recurrent[span.first]) * n_parallel
+        for window, sums in self.by_window:
+            total += (sums[span.end] - sums[span.first]) * cells(window, placement) * n_parallel
+        return total
+
+
+def cells(window: int, placement: Placement) -> int:
+    """The tokens that a layer keeps of each sequence; llama-kv-cache-iswa.cpp, with swa_full off."""
+    n_ctx = placement.n_ctx_each
+    return padded(min(n_ctx, window + placement.n_tokens), CONTEXT_PADDING) if window else n_ctx
+
+
+@per_shape
+def cache_sums(shape: ModelShape, kv_type: KvType, backend: Backend) -> CacheSums:
+    """The sums of a shape on such a device; walks all layers, once."""
+    windows = sorted({layer.attention.window for layer in shape.layers if layer.attention})
+    return CacheSums(
+        by_window=tuple(
+            (window, _running(_cell_bytes(one, window, kv_type) for one in shape.layers)) for window in windows
+        ),
+        fixed=_running(_padding_bytes(layer.attention, kv_type, backend) for layer in shape.layers),
+        recurrent=_running(layer.recurrent_bytes for layer in shape.layers),
+    )
+
+
+def cache_bytes(shape: ModelShape, spread: Spread, placement: Placement, rooms: Rooms) -> tuple[int, tuple[int, ...]]:
+    """The RAM's cache and that of every GPU: a layer's cache lies where the layer lies."""
+    kv_type = placement.kv_type
+    ram = cache_sums(shape, kv_type, Backend.CPU).of(spread.ram, placement)
+    gpus = (
+        cache_sums(shape, kv_type, room.backend).of(span, placement)
+        for span, room in zip(spread.gpus, rooms.gpus, strict=True)
+    )
+    return ram, tuple(gpus)
+
+
+def rows(attention: Attention) -> tuple[int, ...]:
+    """The numbers of a token's key row and of its value row; MLA keeps no values."""
+    lengths = (attention.key_length, attention.value_length)
+    return tuple(attention.n_kv_heads * length for length in lengths if length)
+
+
+def _cell_bytes(layer: LayerShape, window: int, kv_type: KvType) -> int:
+    """The bytes of one token in a layer, 0 where the layer has another window."""
+    if layer.attention is None or layer.attention.window != window:
+        return 0
+    return sum(kv_type.ggml.size_bytes(row) for row in rows(layer.attention))
+
+
+def _padding_bytes(attention: Attention | None, kv_type: KvType, backend: Backend) -> int:
+    """A cache has a multiple of 256 cells, so nothing but a row's padding can break the alignment."""
+    if attention is None:
+        return 0
+    return sum(aligned(row_padding_bytes(kv_type.ggml, row, backend), backend) for row in rows(attention))
+
+
+def _running(sizes: Iterable[int]) -> tuple[int, ...]:
+    return tuple(accumulate(sizes, initial=0))

@@ -1,0 +1,50 @@
+"""How a model is loaded: everything its memory and its speed depend on beside its shape."""
+
+from dataclasses import dataclass, field
+
+from carryon.gguf.quants import KvType
+from carryon.gguf.shape import ModelShape
+
+CONTEXT_PADDING = 256  # llama-context.cpp pads every context to a multiple of it
+DEFAULT_BATCH = 2048
+DEFAULT_UBATCH = 512  # llama.cpp's defaults, which worker/llama.py keeps
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What is loaded beside the model, in bytes of their files; a draft model is a shape of its own."""
+
+    projector_bytes: int = 0
+    adapter_bytes: int = 0
+    draft: ModelShape | None = None
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How a model is loaded: everything its memory depends on beside its shape."""
+
+    n_ctx: int
+    kv_type: KvType = KvType.F16
+    n_gpu_layers: int = 0  # 0 = CPU only; n_layers + 1 = all: the output layer counts and goes first
+    n_cpu_experts: int = 0  # the experts of so many layers, counted from the first, stay in RAM
+    gpus: tuple[str, ...] = ()  # the engine's names of the GPUs that take layers; empty with n_gpu_layers > 0: all
+    split: tuple[float, ...] = ()  # the share of layers of each of them; empty: all on the first
+    n_ubatch: int = DEFAULT_UBATCH
+    n_parallel: int = 1  # sequences; n_ctx is shared out among them
+    use_mmap: bool = True
+    extras: Extras = field(default_factory=Extras)
+
+    @property
+    def n_ctx_each(self) -> int:
+        """The context of one sequence as the engine pads it (llama-context.cpp: n_ctx_seq)."""
+        return padded(padded(self.n_ctx, CONTEXT_PADDING) // self.n_parallel, CONTEXT_PADDING)
+
+    @property
+    def n_tokens(self) -> int:
+        """The most tokens that are computed together."""
+        return min(self.n_ubatch, DEFAULT_BATCH, self.n_ctx_each * self.n_parallel)
+
+
+def padded(size: int, step: int) -> int:
+    """The next multiple of `step`."""
+    return -(-size // step) * step
