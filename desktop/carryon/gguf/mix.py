@@ -12,7 +12,7 @@ from carryon.base.errors import BadInput
 from carryon.gguf.quants import GGML_TYPES, GGML_TYPES_BY_NAME
 from carryon.gguf.recipes import FILE_TYPES, Place, Recipe, Traits, fitting, recipe_of
 from carryon.gguf.roles import Role, kind_of, layer_of, n_dimensions
-from carryon.gguf.shape import Attention, LayerShape, ModelShape, TensorInfo
+from carryon.gguf.shape import LayerShape, ModelShape, TensorInfo
 
 USUAL_QUANTS = ("Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q4_K_M")
 # Best first, by the KL divergences of fit/quality.py.
@@ -51,11 +51,10 @@ def requantized_each(
 
 def traits_of(shape: ModelShape, with_imatrix: bool = False) -> Traits:
     """What the recipes want to know about a model."""
-    first = _first_attention(shape)
-    shared = first.n_heads // first.n_kv_heads if first and first.n_kv_heads else 0
+    shared = _heads_per_kv_head(shape)
     is_70b = _LAYERS_OF_70B.get(shape.architecture) == shape.n_layers
     if shape.architecture in ("llama", "llama-embed"):  # else it is the 65B, or a Mixtral
-        is_70b = is_70b and first is not None and first.n_heads != first.n_kv_heads and shape.n_experts != 8
+        is_70b = is_70b and shared != 1 and shape.n_experts != 8
     return Traits(shape.architecture, shared, shape.n_experts, is_70b, with_imatrix)
 
 
@@ -210,8 +209,19 @@ def _known(quant: str) -> str:
     raise BadInput(f"“{quant[:40]}” is no quant type.", f"Choose one of {', '.join(QUANTS)}.")
 
 
-def _first_attention(shape: ModelShape) -> Attention | None:
-    found = (layer.attention for layer in shape.layers)
+def _heads_per_kv_head(shape: ModelShape) -> int:
+    """llama_hparams::n_gqa: of the first layer; 0 where that has no keys and values."""
+    found = [layer.attention for layer in shape.layers[:1]]
     if shape.architecture in _INTERVAL_HYBRIDS:
-        return next((one for one in found if one), None)
-    return next(found, None)
+        found = [layer.attention for layer in shape.layers if layer.attention][:1]
+    for attention in found:
+        if attention is not None:
+            return attention.n_heads // max(attention.n_kv_heads, 1)
+    return _query_rows_per_key_row(shape)
+
+
+def _query_rows_per_key_row(shape: ModelShape) -> int:
+    """The same ratio by the tensors, for models that attend and keep no cache (diffusion, embeddings)."""
+    rows = {one.name: one.shape[-1] for layer in shape.layers[:1] for one in layer.tensors}
+    query, key = rows.get("blk.0.attn_q.weight", 0), rows.get("blk.0.attn_k.weight", 0)
+    return query // key if key else 0

@@ -149,6 +149,8 @@ _RECIPES = {
     "IQ2_S": _iq2_or_less(28, "IQ2_XS", "IQ3_S", "IQ3_S"),
     "IQ2_XS": _iq2_or_less(20, "IQ2_XS", "Q2_K", None),
     "IQ2_XXS": _iq2_or_less(19, "IQ2_XXS", "Q2_K", None),
+    "Q2_0": Recipe(41, "Q2_0", embedding="Q4_K"),
+    "Q1_0": Recipe(40, "Q1_0"),
     "TQ2_0": Recipe(37, "TQ2_0", embedding="Q4_K"),
     "TQ1_0": Recipe(36, "TQ1_0", embedding="Q4_K"),
     "IQ1_M": _iq2_or_less(31, "IQ1_M", "Q2_K", "IQ2_XXS"),
@@ -171,7 +173,7 @@ _EIGHT_EXPERTS_OUTPUT = frozenset((
 _FALLBACKS = {
     "IQ1_S": "IQ4_NL", "IQ1_M": "IQ4_NL", "IQ2_XXS": "IQ4_NL", "IQ2_XS": "IQ4_NL", "IQ2_S": "IQ4_NL",
     "IQ3_XXS": "IQ4_NL", "IQ3_S": "IQ4_NL", "IQ4_XS": "IQ4_NL", "Q2_K": "Q4_0", "Q3_K": "Q4_0", "TQ1_0": "Q4_0",
-    "TQ2_0": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0",
+    "TQ2_0": "Q4_0", "Q2_0": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0",
 }  # fmt: skip
 
 FILE_TYPES = {name: recipe.file_type for name, recipe in _RECIPES.items()}
