@@ -12,9 +12,9 @@ from typing import Any
 
 from models import GUIDE
 
-from carryon.engine.protocol import KvType
 from carryon.worker.capi import L
 from carryon.worker.llama import Context, Model
+from carryon.worker.parameters import Placing, Sizing
 from carryon.worker.sampling import Sampling
 from carryon.worker.scheduler import Answer, Ask, Generation, Pace, Slot
 
@@ -58,8 +58,8 @@ class Nowhere:
 def measure(n_tokens: int, stops: tuple[str, ...]) -> list[float]:
     """Microseconds of Python for every token of one answer."""
     L.llama_backend_init()
-    model = Model.load(str(GUIDE), n_gpu_layers=0, use_mmap=True, on_progress=lambda _: None)
-    context = Context(model, n_ctx=n_tokens + 256, n_threads=os.cpu_count() or 1, kv_type=KvType.F16)
+    model = Model.load(str(GUIDE), Placing())
+    context = Context(model, Sizing(n_ctx=n_tokens + 256, n_threads=os.cpu_count() or 1))
     meter = Meter()
     decode_one, sample = context.decode_one, L.llama_sampler_sample
 

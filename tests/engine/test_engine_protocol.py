@@ -19,7 +19,7 @@ from carryon.engine.protocol import (
     encode_event,
     encode_request,
 )
-from carryon.engine.reasons import crash, refusal
+from carryon.engine.reasons import Doing, crash, refusal
 
 READY = Ready(
     port=8080,
@@ -73,7 +73,7 @@ def test_every_reason_has_a_sentence_and_a_next_step(reason):
 
 @pytest.mark.parametrize("exit_code", [1, -4, -6, -9, -11, 137, 3221225477, None])
 def test_every_death_has_a_sentence_and_a_next_step(exit_code):
-    for was_loading in (True, False):
-        words = crash(exit_code, (), was_loading=was_loading)
+    for doing in Doing:
+        words = crash(exit_code, (), doing)
         assert words.hint
         assert str(exit_code) not in words.message

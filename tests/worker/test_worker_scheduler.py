@@ -7,11 +7,11 @@ import time
 import pytest
 from fakes import tiny_gguf
 
-from carryon.engine.protocol import KvType
 from carryon.worker.capi import L
 from carryon.worker.engine_log import EngineLog
 from carryon.worker.llama import Context, Model
 from carryon.worker.news import Broken, Ended, Finish, Outbox, Text
+from carryon.worker.parameters import Placing, Sizing
 from carryon.worker.sampling import Sampling
 from carryon.worker.scheduler import Answer, Ask, Generation, Pace, Scheduler, Slot
 
@@ -44,8 +44,8 @@ def engine(tmp_path_factory):
     path = tmp_path_factory.mktemp("inside") / "endless.gguf"
     shape = tiny_gguf.Shape(layers=4, hidden=512, feed_forward=2048, context=8192)
     tiny_gguf.speaking_model(path, [" one", " two", " three", " four"], then=" one", shape=shape)
-    model = Model.load(str(path), n_gpu_layers=0, use_mmap=True)
-    context = Context(model, n_ctx=8192, n_threads=1, kv_type=KvType.F16)
+    model = Model.load(str(path), Placing())
+    context = Context(model, Sizing(n_ctx=8192, n_threads=1))
     yield model, context
     context.free()
     model.free()

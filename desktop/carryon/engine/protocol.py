@@ -2,6 +2,8 @@
 
 app    -> engine, stdin:  one LoadRequest line; then the pipe stays open, and its end ends the engine
 engine -> app, stdout:    Loading ... Loading, then Ready or Refused; nothing else is ever written there
+
+A planning process takes any number of LoadRequest lines and answers each with Planned or Refused.
 """
 
 import json
@@ -108,6 +110,15 @@ class Refused:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Planned:
+    """What a load would take on each device, by the engine's own planning run."""
+
+    engine: str  # which engine and which version, as in EngineDevices
+    n_ctx: int  # after padding
+    memory: tuple[DeviceMemory, ...]  # every device the engine sees, zeros where nothing would lie
+
+
 Event = Loading | Ready | Refused
 _EVENTS: dict[str, type] = {"loading": Loading, "ready": Ready, "refused": Refused}
 
@@ -124,13 +135,28 @@ def decode_event(line: bytes) -> Event:
         fields = json.loads(line)
         kind = _EVENTS[fields.pop("event")]
         if kind is Ready:
-            memory = tuple(DeviceMemory(**{**one, "kind": DeviceKind(one["kind"])}) for one in fields.pop("memory"))
-            return Ready(memory=memory, notices=tuple(fields.pop("notices")), **fields)
+            return Ready(memory=_memory(fields.pop("memory")), notices=tuple(fields.pop("notices")), **fields)
         if kind is Refused:
-            return Refused(Reason(fields["reason"]), fields["detail"], fields["facts"])
+            return _refused(fields)
         return Loading(float(fields["fraction"]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EngineError("The engine process said something that is not understood.", "Reinstall Carryon.") from error
+        raise _not_understood() from error
+
+
+def encode_answer(answer: Planned | Refused) -> bytes:
+    """One line of JSON, newline included."""
+    return json.dumps({"event": type(answer).__name__.lower(), **asdict(answer)}).encode() + b"\n"
+
+
+def decode_answer(line: bytes) -> Planned | Refused:
+    """Raises EngineError when the line is no answer of a planning process."""
+    try:
+        fields = json.loads(line)
+        if fields["event"] == "refused":
+            return _refused(fields)
+        return Planned(str(fields["engine"]), int(fields["n_ctx"]), _memory(fields["memory"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _not_understood() from error
 
 
 def encode_request(request: LoadRequest) -> bytes:
@@ -145,3 +171,15 @@ def decode_request(line: bytes) -> LoadRequest:
     for name in ("rpc_endpoints", "gpus", "split"):
         fields[name] = tuple(fields.get(name, ()))
     return LoadRequest(**fields)
+
+
+def _memory(listed: list[dict[str, Any]]) -> tuple[DeviceMemory, ...]:
+    return tuple(DeviceMemory(**{**one, "kind": DeviceKind(one["kind"])}) for one in listed)
+
+
+def _refused(fields: dict[str, Any]) -> Refused:
+    return Refused(Reason(fields["reason"]), fields["detail"], fields["facts"])
+
+
+def _not_understood() -> EngineError:
+    return EngineError("The engine process said something that is not understood.", "Reinstall Carryon.")

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 
 from carryon.base.errors import EngineCrashed, EngineRefused
@@ -9,6 +10,14 @@ from carryon.base.units import bytes_text, memory_text
 from carryon.engine.protocol import LoadRequest, Reason, Refused
 
 _Words = tuple[str, str]
+
+
+class Doing(StrEnum):
+    """What an engine process was at when it died, as the end of a sentence."""
+
+    LOADING = "while it loaded the model"
+    WORKING = "while it was working"
+    PLANNING = "while it worked out what the model needs"
 
 
 class Refusal(EngineRefused):
@@ -34,11 +43,10 @@ def refusal(refused: Refused, request: LoadRequest) -> Refusal:
     return Refusal(message, hint, refused)
 
 
-def crash(exit_code: int | None, last_lines: tuple[str, ...], *, was_loading: bool) -> Crash:
+def crash(exit_code: int | None, last_lines: tuple[str, ...], doing: Doing) -> Crash:
     """The sentence and the next step for a death with this exit code (negative: the signal's number)."""
-    doing = "while it loaded the model" if was_loading else "while it was working"
     message = f"The engine {_death(exit_code)} {doing}. Carryon and your chats are not affected."
-    return Crash(message, _after_death(exit_code, was_loading=was_loading), exit_code, last_lines)
+    return Crash(message, _after_death(exit_code, doing), exit_code, last_lines)
 
 
 def _death(exit_code: int | None) -> str:
@@ -51,12 +59,14 @@ def _death(exit_code: int | None) -> str:
     return "crashed"
 
 
-def _after_death(exit_code: int | None, *, was_loading: bool) -> str:
+def _after_death(exit_code: int | None, doing: Doing) -> str:
     if exit_code in (-signal.SIGKILL, 137):
         return "Close other programs, or load it with a shorter context or a smaller model."
     if exit_code == -signal.SIGILL:
         return "Set the engine up again for this processor: python3 packaging/bootstrap.py --from-source."
-    if was_loading:
+    if doing is Doing.PLANNING:
+        return "The instant estimate stands without it. If loading fails as well, get the file again."
+    if doing is Doing.LOADING:
         return "Get the file again or from another source. If it worked before, try fewer GPU layers."
     return "Load the model again. If it happens twice, try fewer GPU layers or a fresh copy of the file."
 

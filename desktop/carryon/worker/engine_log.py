@@ -75,7 +75,8 @@ class EngineLog:
             self._keep(Line(self._level, one))
 
     def _keep(self, line: Line) -> None:
-        self.lines.append(line)
+        """Not what is for llama.cpp's own people: 4,000 lines about one graph would push out what we look for."""
         if line.level >= Level.INFO:
+            self.lines.append(line)
             sys.stderr.write(line.text + "\n")
             sys.stderr.flush()

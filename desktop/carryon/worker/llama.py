@@ -6,13 +6,10 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from carryon.engine.protocol import KvType
 from carryon.worker.capi import L, ProgressCallback
+from carryon.worker.parameters import ModelParameters, Placing, Sizing, context_parameters
 from carryon.worker.vocabulary import Vocabulary
 
-N_BATCH = 2048
-N_UBATCH = 512  # llama.cpp's defaults: what llama-bench measures with
-_FLASH_ATTENTION_AUTO = -1
 ABORTED, NO_ROOM = 2, 1  # answers of llama_decode
 
 
@@ -23,9 +20,9 @@ class LoadFailed(Exception):
 class Model:
     """The weights and the vocabulary of one GGUF file."""
 
-    def __init__(self, handle: Any, n_gpu_layers: int) -> None:
+    def __init__(self, handle: Any, placing: Placing) -> None:
         self.handle = handle
-        self.n_gpu_layers = n_gpu_layers
+        self.placing = placing
         self.vocabulary = Vocabulary(handle)
         self.n_layers: int = L.llama_model_n_layer(handle)
         self.n_ctx_train: int = L.llama_model_n_ctx_train(handle)
@@ -33,29 +30,30 @@ class Model:
 
     @classmethod
     def load(
-        cls, path: str, *, n_gpu_layers: int, use_mmap: bool, is_plan: bool = False,
+        cls, path: str, placing: Placing, *, is_plan: bool = False,
         on_progress: Callable[[float], None] = lambda _: None,
     ) -> "Model":
         """Reads the file; blocks until it is loaded. A plan reads only the header. Raises LoadFailed."""
-        parameters = L.llama_model_default_params()
-        parameters.n_gpu_layers = n_gpu_layers
-        parameters.load_mode = L.LLAMA_LOAD_MODE_MMAP if use_mmap else L.LLAMA_LOAD_MODE_NONE
-        parameters.no_alloc = is_plan
-        no_devices = (ctypes.c_void_p * 1)(None)
-        if n_gpu_layers == 0:  # CPU only means it: no GPU is touched for long prompts either
-            parameters.devices = ctypes.addressof(no_devices)
+        parameters = ModelParameters(placing, is_plan=is_plan)
         callback = ProgressCallback(_calling(on_progress))
-        parameters.progress_callback = callback
-        handle = L.llama_model_load_from_file(os.fsencode(path), parameters)
+        parameters.struct.progress_callback = callback
+        handle = L.llama_model_load_from_file(os.fsencode(path), parameters.struct)
         if not handle:
             raise LoadFailed
-        return cls(handle, n_gpu_layers)
+        return cls(handle, placing)
 
     @property
     def n_offloaded(self) -> int:
         """How many layers lie on GPUs, the output layer included; a negative request means all."""
         all_layers = self.n_layers + 1
-        return all_layers if self.n_gpu_layers < 0 else min(self.n_gpu_layers, all_layers)
+        asked = self.placing.n_gpu_layers
+        return all_layers if asked < 0 else min(asked, all_layers)
+
+    @property
+    def n_experts(self) -> int:
+        """Experts of a layer; 0 in a dense model."""
+        count = self._of_architecture("expert_count")
+        return int(count) if count and count.isdecimal() else 0
 
     @property
     def n_kv_heads(self) -> int:
@@ -121,9 +119,9 @@ class Model:
 class Context:
     """The working memory of a model: KV cache, batch and abort flag, made once."""
 
-    def __init__(self, model: Model, *, n_ctx: int, n_threads: int, kv_type: KvType) -> None:
+    def __init__(self, model: Model, sizing: Sizing) -> None:
         """Raises LoadFailed."""
-        self.handle = L.llama_init_from_model(model.handle, _context_parameters(n_ctx, n_threads, kv_type))
+        self.handle = L.llama_init_from_model(model.handle, context_parameters(sizing))
         if not self.handle:
             raise LoadFailed
         self.n_ctx: int = L.llama_n_ctx(self.handle)
@@ -222,20 +220,6 @@ class AbortFlag:
 
     def clear(self) -> None:
         self._buffer[0] = b"\x00"
-
-
-def _context_parameters(n_ctx: int, n_threads: int, kv_type: KvType) -> Any:
-    parameters = L.llama_context_default_params()
-    parameters.n_ctx, parameters.n_batch, parameters.n_ubatch = n_ctx, N_BATCH, N_UBATCH
-    parameters.n_seq_max = 1
-    parameters.n_outputs_max = 1  # the default reserves logits for a whole batch: 300 MB at 152k words
-    parameters.n_threads = parameters.n_threads_batch = n_threads
-    parameters.flash_attn_type = _FLASH_ATTENTION_AUTO
-    parameters.type_k = parameters.type_v = kv_type.ggml.type_id
-    parameters.offload_kqv = True
-    parameters.swa_full = False  # 2.5 instead of 12.3 GB for Gemma-3-12B at 32k; keep_prefix has the guard it needs
-    parameters.no_perf = True
-    return parameters
 
 
 def _calling(on_progress: Callable[[float], None]) -> Callable[[float, Any], bool]:

@@ -8,10 +8,15 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from carryon.engine.protocol import DeviceKind, DeviceMemory
-from carryon.worker.capi import symbol
+from carryon.worker.capi import L, symbol
 from carryon.worker.devices import Device
+from carryon.worker.llama import Context, Model
 
 _MIB = 1024 * 1024
+_LOG_ROUNDS_BYTES = _MIB // 100
+_MAPPED = "_Mapped"
+_BUFFER_OFFSET = 8  # ggml_tensor of ggml.h: its type, then its buffer
+_TENSOR_MAP = "_Z29llama_internal_get_tensor_mapB5cxx11PK11llama_model"
 _BREAKDOWN = "_Z26llama_get_memory_breakdownPK13llama_context"
 _SIZE_LINE = re.compile(r"(\S+)\s+(model|KV|RS|compute|output) buffer size\s*=\s*([\d.]+) MiB")
 _HOST_BUFFERS = re.compile(r"CPU|.*_Host$|AMX$|BLAS")  # buffer types that are plain RAM, whoever allocates them
@@ -39,11 +44,14 @@ _PURPOSES = {"model": "weights_bytes", "KV": "kv_bytes", "RS": "kv_bytes", "comp
              "output": "output_bytes"}
 
 
-def memory_per_device(context: Any, devices: Iterable[Device], log_lines: Iterable[str]) -> tuple[DeviceMemory, ...]:
-    """One entry for every device the engine knows, the CPU first; zeros where nothing lies."""
-    logged = uses_from_log(log_lines)
-    exact = breakdown(context)
-    return assigned(devices, logged if exact is None else _with_outputs(exact, logged))
+def memory_per_device(
+    model: Model, context: Context, devices: Iterable[Device], log_lines: Iterable[str]
+) -> tuple[DeviceMemory, ...]:
+    """One entry for every device the engine knows, the CPU first; zeros where nothing lies. Of a load or of a plan."""
+    uses = _with_true_outputs(uses_from_log(log_lines), model, context)
+    if (exact := breakdown(context.handle)) is not None:
+        uses = _with_outputs(_with_true_weights(exact, model), uses)
+    return assigned(devices, uses)
 
 
 def assigned(devices: Iterable[Device], uses: Mapping[str, Use]) -> tuple[DeviceMemory, ...]:
@@ -106,6 +114,52 @@ def _with_outputs(exact: Mapping[str, Use], logged: Mapping[str, Use]) -> dict[s
     """The account leaves the output buffer out; only the log has it."""
     names = [*exact, *(name for name in logged if name not in exact)]
     return {name: replace(exact.get(name, Use()), output_bytes=logged.get(name, Use()).output_bytes) for name in names}
+
+
+def _with_true_outputs(logged: Mapping[str, Use], model: Model, context: Context) -> dict[str, Use]:
+    """The output buffer to the byte: a float for every word and sequence (llama_context::output_reserve).
+
+    The log rounds it. Where it says something else (T5 keeps embeddings as well), it is right.
+    """
+    formula = 4 * model.vocabulary.size * L.llama_n_seq_max(context.handle)
+    return {name: replace(use, output_bytes=formula) if abs(use.output_bytes - formula) <= _LOG_ROUNDS_BYTES else use
+            for name, use in logged.items()}
+
+
+def _with_true_weights(exact: Mapping[str, Use], model: Model) -> dict[str, Use]:
+    """Of a mapped file the engine counts the range from the first tensor to the last, whoever holds what is between.
+
+    What lies there is the sum of the tensors that lie there, as it would be without the map.
+    """
+    if not any(name.endswith(_MAPPED) for name in exact):
+        return dict(exact)
+    held = _mapped_bytes(model)
+    return {name: replace(use, weights_bytes=held.get(name, 0)) if name.endswith(_MAPPED) else use
+            for name, use in exact.items()}
+
+
+def _mapped_bytes(model: Model) -> dict[str, int]:
+    """Buffer type -> the sum of its tensors, padded as the engine pads them when it allocates."""
+    type_of = symbol("ggml_backend_buffer_get_type", ctypes.c_void_p, ctypes.c_void_p)
+    name_of = symbol("ggml_backend_buft_name", ctypes.c_char_p, ctypes.c_void_p)
+    alignment_of = symbol("ggml_backend_buft_get_alignment", ctypes.c_size_t, ctypes.c_void_p)
+    size_of = symbol("ggml_backend_buft_get_alloc_size", ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p)
+    held: dict[str, int] = {}
+    for tensor in _tensors(model):
+        kind = type_of(ctypes.c_void_p.from_address(tensor + _BUFFER_OFFSET).value)
+        name, alignment = name_of(kind).decode(), alignment_of(kind)
+        held[name] = held.get(name, 0) + -(-size_of(kind, tensor) // alignment) * alignment
+    return held
+
+
+def _tensors(model: Model) -> Iterable[int]:
+    """Addresses of the model's tensors: llama_internal_get_tensor_map, a std::vector<pair<std::string, tensor *>>.
+
+    libstdc++: a vector begins with its first and its last address; a string takes 32 bytes, so a pair takes 40.
+    """
+    tensors = symbol(_TENSOR_MAP, ctypes.c_void_p, ctypes.c_void_p)(model.handle)
+    first, last = (ctypes.c_uint64 * 2).from_address(tensors)
+    return (ctypes.c_uint64.from_address(pair + 32).value for pair in range(first, last, 40))
 
 
 def _entry(device: Device, buffers: Mapping[str, Use]) -> DeviceMemory:

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,16 @@ _NO_MEMORY = (
     re.compile(r"failed to allocate output buffer of size (?P<mib>[\d.]+) MiB"),
 )
 _NO_MEMORY_AT_ALL = re.compile(r"failed to allocate|out of memory|bad_alloc", re.I)
+_NO_FLASH_ATTENTION = re.compile(r"flash attention.*not supported, set to disabled|flash_attn is not compatible", re.I)
 _BAD_SETTING = re.compile(r"quantized V cache|V cache quantization|K cache type|V cache type", re.I)
+
+
+class LoadRefused(Exception):
+    """The model cannot be loaded; carries the event that says why."""
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(refused.detail)
+        self.refused = refused
 
 
 class _GgufParameters(ctypes.Structure):
@@ -63,6 +73,11 @@ def refusal_of_load(path: Path, log: EngineLog) -> Refused:
     if _BAD_SETTING.search(said):
         return Refused(Reason.BAD_REQUEST, detail)
     return Refused(Reason.BAD_MODEL if said else Reason.UNKNOWN, detail)
+
+
+def says_no_flash_attention(lines: Iterable[str]) -> bool:
+    """Whether the engine logged that it does without: then the working memory is a multiple."""
+    return any(_NO_FLASH_ATTENTION.search(line) for line in lines)
 
 
 def whole_size_bytes(path: Path) -> int | None:

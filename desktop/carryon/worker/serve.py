@@ -34,8 +34,9 @@ from carryon.engine.protocol import (
 from carryon.worker import tie
 from carryon.worker.capi import L
 from carryon.worker.engine_log import EngineLog
-from carryon.worker.loading import Loaded, LoadRefused, load
+from carryon.worker.loading import Loaded, load
 from carryon.worker.memory import memory_per_device
+from carryon.worker.refusals import LoadRefused
 from carryon.worker.routes import Api, application
 from carryon.worker.scheduler import Scheduler
 from carryon.worker.schema import defaults_from_file
@@ -166,7 +167,7 @@ def _ready(
         n_ctx=loaded.context.n_ctx,
         n_ctx_train=model.n_ctx_train,
         has_chat_template=template.source == model.chat_template,
-        memory=memory_per_device(loaded.context.handle, loaded.devices, log.texts()),
+        memory=memory_per_device(loaded.model, loaded.context, loaded.devices, log.texts()),
         load_ms=loaded.load_ms,
         notices=loaded.notices + more,
     )
