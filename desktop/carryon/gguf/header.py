@@ -1,46 +1,57 @@
-"""A bounded reader of GGUF headers: the scalar facts and the tensors' extent, nothing mapped, nothing trusted.
+"""A strict, bounded reader of GGUF headers: facts and tensor infos, nothing mapped, nothing trusted, no weight read.
 
-Format: ggml/docs/gguf.md. Every count and length is checked against the file's size before anything is read,
-so a hostile file costs neither memory nor time. Arrays (a vocabulary) are stepped over.
+Format: ggml/docs/gguf.md, versions 2 and 3, both byte orders. Every count and length is checked against the file's
+size and a limit before anything is allocated, so a hostile file costs neither memory nor time. Token arrays are
+stepped over unless asked for.
 """
 
 import struct
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from carryon.base.errors import BadFile
 from carryon.base.files import disk_errors
+from carryon.gguf.cursor import FORMATS, WIDTHS, Cursor, Prefix, PrefixEnds, Source, WholeFile
+from carryon.gguf.quants import GGML_TYPES, file_type_name
+from carryon.gguf.tensors import TensorInfo, read_tensors, refuse_overlaps
 
 MAGIC = b"GGUF"
-_STRING, _ARRAY = 8, 9
-_FORMATS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-_LONGEST_STRING = 1 << 20
-_MOST_ENTRIES = 1 << 20
-_MOST_DIMENSIONS = 4
+FIRST_BYTES = 1 << 16  # the first facts lie in these, in every file that the usual tools have written
+_TEXT, _ARRAY = 8, 9
+_MOST_FIELDS = 1 << 16
+_MOST_TENSORS = 1 << 16  # the largest models of today have some 2,000
+_FIELD_BYTES, _TENSOR_BYTES = 13, 24  # no field and no tensor info is shorter
+_LONGEST_NAME_BYTES = (1 << 16) - 1  # gguf.md
+_LONGEST_KEPT_TEXT_BYTES = 1 << 20  # a longer one (a whole tokenizer.json in a field) is stepped over
+_MOST_KEPT_NUMBERS = 4096  # numbers of layers are kept (llama.cpp allows 512 layers), those of tokens are not
+_MOST_ENTRIES = 1 << 21  # in all arrays of texts together: Gemma 3 has 262,208 tokens and 514,906 merges
+_MOST_ENTRY_BYTES = 1 << 25  # that are kept
+_LARGEST_ALIGNMENT = 1 << 20
 _DEFAULT_ALIGNMENT = 32
 _ANOTHER_FILE = "Choose a GGUF model. A download may be damaged: get it again; other formats must be converted first."
-# Bytes and elements of one block by ggml type (ggml.h, ggml-common.h of llama.cpp 0c1e57098).
-_BLOCKS = {
-    0: (4, 1), 1: (2, 1), 2: (18, 32), 3: (20, 32), 6: (22, 32), 7: (24, 32), 8: (34, 32), 9: (36, 32),
-    10: (84, 256), 11: (110, 256), 12: (144, 256), 13: (176, 256), 14: (210, 256), 15: (292, 256),
-    16: (66, 256), 17: (74, 256), 18: (98, 256), 19: (50, 256), 20: (18, 32), 21: (110, 256), 22: (82, 256),
-    23: (136, 256), 24: (1, 1), 25: (2, 1), 26: (4, 1), 27: (8, 1), 28: (8, 1), 29: (56, 256), 30: (2, 1),
-    34: (54, 256), 35: (66, 256), 39: (17, 32), 40: (36, 64),
-}  # fmt: skip
 
 Scalar = int | float | bool | str
+Array = tuple[Scalar, ...]
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a GGUF file says about itself. `data_end_bytes` is None when a tensor has a type unknown here."""
+    """What a GGUF file says about itself."""
 
+    file_name: str
     version: int
-    n_tensors: int
     fields: dict[str, Scalar]
-    size_bytes: int
-    data_end_bytes: int | None
+    arrays: dict[str, Array]  # short arrays of numbers; the others only if asked for
+    array_lengths: dict[str, int]  # of all arrays
+    tensors: tuple[TensorInfo, ...]
+    data_start_bytes: int
+    size_bytes: int  # of the whole file
+
+    @property
+    def n_tensors(self) -> int:
+        return len(self.tensors)
 
     @property
     def architecture(self) -> str:
@@ -60,6 +71,13 @@ class Header:
         return self._count("context_length")
 
     @property
+    def data_end_bytes(self) -> int | None:
+        """Where the last tensor ends in the file; None when one has a type that is not known here."""
+        if any(one.type_id not in GGML_TYPES for one in self.tensors):
+            return None
+        return self.data_start_bytes + max((one.end_bytes for one in self.tensors), default=0)
+
+    @property
     def is_whole(self) -> bool:
         """False when the file ends before its last tensor does."""
         return self.data_end_bytes is None or self.data_end_bytes <= self.size_bytes
@@ -69,126 +87,222 @@ class Header:
         return value if isinstance(value, int) and 0 <= value < 1 << 31 else 0
 
 
-def read_header(path: Path) -> Header:
-    """Reads the header of one GGUF file. Raises BadFile, saying what is wrong, when it is not a sound one."""
+@dataclass(frozen=True)
+class MoreNeeded:
+    """The header goes on after the bytes that are here; with fewer than `at_least_bytes` it cannot be read."""
+
+    at_least_bytes: int
+
+
+@dataclass(frozen=True)
+class FirstFacts:
+    """What the first 64 KiB of a model say. None: not said, or not in these bytes."""
+
+    architecture: str
+    name: str
+    quant: str  # "Q4_K_M", or "" where the file does not say
+    n_layers: int | None
+    n_heads: int | None
+    n_kv_heads: int | None  # of the layer that has most
+    n_embd: int | None
+    n_ctx_train: int | None
+
+
+def read_header(path: Path, *, with_arrays: bool = False) -> Header:
+    """Reads the header of one GGUF file. Raises BadFile, saying what is wrong and where, when it is not a sound one."""
+    if path.is_dir():
+        raise BadFile(f"{path} is a folder, not a model.", "Choose a GGUF file in it.")
     with disk_errors(path), path.open("rb") as file:
-        size_bytes = path.stat().st_size
-        return _Reader(file, path, size_bytes).header()
+        return _header(WholeFile(file, path.stat().st_size), path.name, with_arrays)
+
+
+def header_of(
+    prefix: bytes, size_bytes: int, file_name: str = "The file", *, with_arrays: bool = False
+) -> Header | MoreNeeded:
+    """The header of a file of `size_bytes` of which only the first bytes are here. Raises BadFile."""
+    try:
+        return _header(Prefix(prefix, size_bytes), file_name, with_arrays)
+    except PrefixEnds as end:
+        return MoreNeeded(end.needed_bytes)
+
+
+def first_facts(prefix: bytes, size_bytes: int, file_name: str = "The file") -> FirstFacts:
+    """What the first bytes of a file say about its model. Raises BadFile when they are no GGUF."""
+    reader = _Reader(Prefix(prefix, size_bytes), file_name)
+    with suppress(PrefixEnds):
+        reader.start()
+        for _ in reader.entries():
+            pass
+    return _facts(reader)
+
+
+def read_first_facts(path: Path) -> FirstFacts:
+    """The same of a file on this disk, of which only the first 64 KiB are read. Raises BadFile."""
+    with disk_errors(path), path.open("rb") as file:
+        return first_facts(file.read(FIRST_BYTES), path.stat().st_size, path.name)
+
+
+def _header(source: Source, file_name: str, with_arrays: bool) -> Header:
+    reader = _Reader(source, file_name, with_arrays)
+    reader.start()
+    for _ in reader.entries():
+        pass
+    return reader.header()
+
+
+def _facts(reader: "_Reader") -> FirstFacts:
+    architecture = reader.fields.get("general.architecture", "")
+
+    def count(key: str) -> int | None:
+        full = f"{architecture}.{key}"
+        found = reader.arrays.get(full) or (reader.fields.get(full),)
+        numbers = [one for one in found if isinstance(one, int) and 0 <= one < 1 << 31]
+        return max(numbers) if numbers else None
+
+    file_type = reader.fields.get("general.file_type")
+    return FirstFacts(
+        str(architecture), str(reader.fields.get("general.name", "")),
+        file_type_name(file_type) if isinstance(file_type, int) else "",
+        count("block_count"), count("attention.head_count"), count("attention.head_count_kv"),
+        count("embedding_length"), count("context_length"),
+    )  # fmt: skip
 
 
 class _Reader:
-    """One pass over a header, every step bounded by the bytes that are left."""
+    """One pass over a header; what was read so far is in its dictionaries."""
 
-    def __init__(self, file: BinaryIO, path: Path, size_bytes: int) -> None:
-        self._file, self._path, self._size_bytes = file, path, size_bytes
-        self._order = "<"
+    def __init__(self, source: Source, file_name: str, with_arrays: bool = False) -> None:
+        self.fields: dict[str, Scalar] = {}
+        self.arrays: dict[str, Array] = {}
+        self.array_lengths: dict[str, int] = {}
+        self._cursor, self._file_name = Cursor(source, file_name), file_name
+        self._with_arrays = with_arrays
+        self._entries_left, self._entry_bytes_left = _MOST_ENTRIES, _MOST_ENTRY_BYTES
+        self._version = self._n_tensors = self._n_fields = 0
+
+    def start(self) -> None:
+        """The magic, the version and the two counts."""
+        cursor = self._cursor
+        if cursor.size_bytes < len(MAGIC) or cursor.take(4) != MAGIC:
+            cursor.refused("is not a GGUF file", _ANOTHER_FILE)
+        self._read_version()
+        self._n_tensors, self._n_fields = cursor.number("Q"), cursor.number("Q")
+        self._check_count("tensors", self._n_tensors, _MOST_TENSORS, _TENSOR_BYTES)
+        self._check_count("fields", self._n_fields, _MOST_FIELDS, _FIELD_BYTES)
+
+    def entries(self) -> Iterator[str]:
+        """Reads the fields one by one; yields their names."""
+        cursor = self._cursor
+        for index in range(self._n_fields):
+            cursor.place = f"its field {index + 1} of {self._n_fields:,}"
+            name = cursor.text(_LONGEST_NAME_BYTES)
+            cursor.place = f"its field “{name}”"
+            if name in self.fields or name in self.array_lengths:
+                cursor.damaged("a name that another field has already")
+            self._value(name)
+            yield name
 
     def header(self) -> Header:
-        if self._take(4) != MAGIC:
-            raise self._not_gguf()
-        version = self._version()
-        n_tensors, n_fields = self._number("Q"), self._number("Q")
-        if max(n_tensors, n_fields) > _MOST_ENTRIES:
-            raise self._damaged("its counts are impossible")
-        fields = dict(field for _ in range(n_fields) if (field := self._field()) is not None)
-        extent = self._tensors_extent(n_tensors)
-        alignment = fields.get("general.alignment", _DEFAULT_ALIGNMENT)
-        if not isinstance(alignment, int) or not 0 < alignment <= 1 << 20:
-            raise self._damaged("its alignment is impossible")
-        start = -(-self._file.tell() // alignment) * alignment
-        return Header(version, n_tensors, fields, self._size_bytes, None if extent is None else start + extent)
+        """What follows the fields, and all of it together."""
+        alignment = self._alignment()
+        tensors = read_tensors(self._cursor, self._n_tensors, alignment)
+        data_start = -(-self._cursor.offset // alignment) * alignment
+        refuse_overlaps(tensors, self._file_name, data_start)
+        return Header(
+            self._file_name, self._version, self.fields, self.arrays, self.array_lengths, tensors, data_start,
+            self._cursor.size_bytes,
+        )  # fmt: skip
 
-    def _version(self) -> int:
-        raw = self._take(4)
-        version = int(struct.unpack("<I", raw)[0])
-        if version & 0xFFFF == 0:
-            self._order, version = ">", struct.unpack(">I", raw)[0]
+    def _read_version(self) -> None:
+        cursor = self._cursor
+        raw = cursor.take(4)
+        (version,) = struct.unpack("<I", raw)
+        if version & 0xFFFF == 0:  # written on a machine of the other byte order
+            cursor.order, (version,) = ">", struct.unpack(">I", raw)
         if version not in (2, 3):
-            raise self._bad(
-                f"has GGUF version {version}, which is not known here", "Get a newer copy of the model or of Carryon."
+            cursor.refused(
+                f"has GGUF version {version:,}, which is not known here", "Get a newer copy of the model or of Carryon."
             )
-        return version
+        self._version = version
 
-    def _field(self) -> tuple[str, Scalar] | None:
-        name, kind = self._string(), self._number("I")
+    def _check_count(self, of_what: str, count: int, most: int, least_bytes: int) -> None:
+        self._cursor.place = "its start"
+        if count > most or count * least_bytes > self._cursor.size_bytes:
+            self._cursor.damaged(f"an impossible number of {of_what} ({count:,})")
+
+    def _value(self, name: str) -> None:
+        cursor = self._cursor
+        kind = cursor.number("I")
         if kind == _ARRAY:
-            self._skip_array(depth=0)
-            return None
-        if kind == _STRING:
-            return name, self._string()
-        return name, self._scalar(kind)
-
-    def _scalar(self, kind: int) -> Scalar:
-        if kind not in _FORMATS:
-            raise self._damaged("a field has an unknown type")
-        value: Scalar = struct.unpack(self._order + _FORMATS[kind], self._take(struct.calcsize(_FORMATS[kind])))[0]
-        return value
-
-    def _skip_array(self, depth: int) -> None:
-        kind, count = self._number("I"), self._number("Q")
-        if depth > 2 or count > self._size_bytes:
-            raise self._damaged("an array is longer than the file")
-        if kind in _FORMATS:
-            self._skip(count * struct.calcsize(_FORMATS[kind]))
-        elif kind == _STRING:
-            for _ in range(count):
-                self._skip(self._number("Q"))
-        elif kind == _ARRAY:
-            for _ in range(count):
-                self._skip_array(depth + 1)
+            self._array(name)
+        elif kind == _TEXT:
+            self._text(name)
+        elif kind in FORMATS:
+            (self.fields[name],) = cursor.numbers(kind, 1)
         else:
-            raise self._damaged("an array has an unknown type")
+            cursor.damaged(f"an unknown type of value ({kind:,})")
 
-    def _tensors_extent(self, n_tensors: int) -> int | None:
-        """Bytes from the start of the data to the end of the last tensor."""
-        ends = [self._tensor_end() for _ in range(n_tensors)]
-        known = [end for end in ends if end is not None]
-        return None if len(known) < len(ends) else max(known, default=0)
+    def _text(self, name: str) -> None:
+        length = self._cursor.number("Q")
+        if length <= _LONGEST_KEPT_TEXT_BYTES:
+            self.fields[name] = self._cursor.take(length).decode("utf-8", "replace")
+        else:
+            self._cursor.skip(length)
 
-    def _tensor_end(self) -> int | None:
-        self._string()
-        n_dimensions = self._number("I")
-        if n_dimensions > _MOST_DIMENSIONS:
-            raise self._damaged("a tensor has too many dimensions")
-        n_elements = 1
-        for _ in range(n_dimensions):
-            n_elements *= self._number("Q")
-        kind, offset = self._number("I"), self._number("Q")
-        if kind not in _BLOCKS:
-            return None
-        block_bytes, block_elements = _BLOCKS[kind]
-        return offset + n_elements * block_bytes // block_elements
+    def _array(self, name: str) -> None:
+        kind, count = self._cursor.number("I"), self._cursor.number("Q")
+        self.array_lengths[name] = count
+        if kind == _TEXT:
+            self._texts(name, count)
+        elif kind in FORMATS:
+            self._numbers(name, kind, count)
+        elif kind == _ARRAY:
+            self._skip_nested(count)
+        else:
+            self._cursor.damaged(f"a list of an unknown type of value ({kind:,})")
 
-    def _string(self) -> str:
-        length = self._number("Q")
-        if length > _LONGEST_STRING:
-            raise self._damaged("a text is too long")
-        return self._take(length).decode("utf-8", "replace")
+    def _numbers(self, name: str, kind: int, count: int) -> None:
+        if count * WIDTHS[kind] > self._cursor.left_bytes:
+            self._too_long(count)
+        if count <= _MOST_KEPT_NUMBERS or (self._with_arrays and self._may_keep(count)):
+            self.arrays[name] = self._cursor.numbers(kind, count)
+        else:
+            self._cursor.skip(count * WIDTHS[kind])
 
-    def _number(self, code: str) -> int:
-        return int(struct.unpack(self._order + code, self._take(struct.calcsize(code)))[0])
+    def _texts(self, name: str, count: int) -> None:
+        if count * 8 > self._cursor.left_bytes or not self._may_keep(count):
+            self._too_long(count)
+        if self._with_arrays:
+            self.arrays[name] = tuple(self._kept_text() for _ in range(count))
+        else:
+            self._cursor.skip_texts(count)
 
-    def _take(self, count: int) -> bytes:
-        data = self._file.read(count)
-        if len(data) < count:
-            raise self._cut()
-        return data
+    def _kept_text(self) -> str:
+        before = self._cursor.offset
+        text = self._cursor.text(self._entry_bytes_left)
+        self._entry_bytes_left -= self._cursor.offset - before - 8
+        return text
 
-    def _skip(self, count: int) -> None:
-        if count > self._size_bytes - self._file.tell():
-            raise self._cut()
-        self._file.seek(count, 1)
+    def _skip_nested(self, count: int) -> None:
+        """A list of lists: gguf.md allows it, nothing known writes it, llama.cpp refuses it."""
+        if count * 12 > self._cursor.left_bytes or not self._may_keep(count):
+            self._too_long(count)
+        for _ in range(count):
+            kind, length = self._cursor.number("I"), self._cursor.number("Q")
+            if kind not in FORMATS:
+                self._cursor.damaged(f"a list of lists of a type that is not known here ({kind:,})")
+            self._cursor.skip(length * WIDTHS[kind])
 
-    def _cut(self) -> BadFile:
-        if self._size_bytes < len(MAGIC):
-            return self._not_gguf()
-        return self._damaged("it ends in the middle of its header")
+    def _may_keep(self, count: int) -> bool:
+        self._entries_left -= count
+        return self._entries_left >= 0
 
-    def _not_gguf(self) -> BadFile:
-        return self._bad("is not a GGUF file", _ANOTHER_FILE)
+    def _too_long(self, count: int) -> None:
+        self._cursor.damaged(f"an impossible length ({count:,} entries)")
 
-    def _damaged(self, what: str) -> BadFile:
-        return self._bad(f"is damaged: {what}", "Download the file again.")
-
-    def _bad(self, what: str, hint: str) -> BadFile:
-        return BadFile(f"{self._path.name} {what}.", hint)
+    def _alignment(self) -> int:
+        alignment = self.fields.get("general.alignment", _DEFAULT_ALIGNMENT)
+        self._cursor.place = "its field “general.alignment”"
+        if not isinstance(alignment, int) or not 0 < alignment <= _LARGEST_ALIGNMENT:
+            self._cursor.damaged(f"an impossible value ({alignment})")
+        return int(alignment)

@@ -34,9 +34,25 @@ _TYPES = (
     GgmlType(25, "I16", 1, 2), GgmlType(26, "I32", 1, 4), GgmlType(27, "I64", 1, 8), GgmlType(28, "F64", 1, 8),
     GgmlType(29, "IQ1_M", 256, 56), GgmlType(30, "BF16", 1, 2), GgmlType(34, "TQ1_0", 256, 54),
     GgmlType(35, "TQ2_0", 256, 66), GgmlType(39, "MXFP4", 32, 17), GgmlType(40, "NVFP4", 64, 36),
+    GgmlType(41, "Q1_0", 128, 18), GgmlType(42, "Q2_0", 64, 18),
 )  # fmt: skip
 GGML_TYPES = {one.type_id: one for one in _TYPES}
 GGML_TYPES_BY_NAME = {one.name: one for one in _TYPES}
+
+# enum llama_ftype of llama.h (LLAMA_FTYPE_MOSTLY_...), llama.cpp 0c1e57098: what `general.file_type` counts in.
+_FILE_TYPES = {
+    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S", 12: "Q3_K_M",
+    13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S", 17: "Q5_K_M", 18: "Q6_K", 19: "IQ2_XXS", 20: "IQ2_XS",
+    21: "Q2_K_S", 22: "IQ3_XS", 23: "IQ3_XXS", 24: "IQ1_S", 25: "IQ4_NL", 26: "IQ3_S", 27: "IQ3_M", 28: "IQ2_S",
+    29: "IQ2_M", 30: "IQ4_XS", 31: "IQ1_M", 32: "BF16", 36: "TQ1_0", 37: "TQ2_0", 38: "MXFP4_MOE", 39: "NVFP4",
+    40: "Q1_0", 41: "Q2_0",
+}  # fmt: skip
+_GUESSED = 1024  # a bit that says: not written in the file, counted from its tensors
+
+
+def file_type_name(file_type: int) -> str:
+    """'Q4_K_M' for 15; '' for a number that this version does not know."""
+    return _FILE_TYPES.get(file_type & ~_GUESSED, "") if file_type >= 0 else ""
 
 
 class KvType(StrEnum):

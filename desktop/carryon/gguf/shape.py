@@ -1,41 +1,23 @@
 """What a model is made of, as far as memory and speed depend on it: from a header, without one weight."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
+from carryon.base.errors import BadFile, Unsupported
+from carryon.gguf.architectures import refuse_unknown
+from carryon.gguf.geometry import Attention as Attention
+from carryon.gguf.geometry import kept_by_layers
+from carryon.gguf.grouping import grouped
+from carryon.gguf.header import Header
+from carryon.gguf.keys import Keys
+from carryon.gguf.quant_name import quant_of
+from carryon.gguf.quants import GGML_TYPES
+from carryon.gguf.split import read_model
+from carryon.gguf.tensors import TensorInfo as TensorInfo
 
-@dataclass(frozen=True)
-class TensorInfo:
-    """One tensor as the file's header describes it; shape[0] is the contiguous dimension (ggml's ne0)."""
-
-    name: str
-    shape: tuple[int, ...]
-    type_id: int
-    size_bytes: int  # without padding
-    offset_bytes: int = 0  # from the start of the data section
-
-    @property
-    def n_elements(self) -> int:
-        count = 1
-        for extent in self.shape:
-            count *= extent
-        return count
-
-    @property
-    def is_expert(self) -> bool:
-        """Whether it holds all experts of a layer, of which a token reads only a few (ffn_*_exps, ffn_*_chexps)."""
-        return self.name.removesuffix(".weight").removesuffix(".bias").endswith(("_exps", "_chexps"))
-
-
-@dataclass(frozen=True)
-class Attention:
-    """The KV cache geometry of one layer. `value_length` 0: only keys are kept (MLA)."""
-
-    n_heads: int
-    n_kv_heads: int
-    key_length: int
-    value_length: int
-    window: int = 0  # tokens that the layer looks back; 0 = all of them
+_MOST_LAYERS = 512  # LLAMA_MAX_LAYERS, llama-hparams.h
 
 
 @dataclass(frozen=True)
@@ -65,6 +47,7 @@ class ModelShape:
     input_tensors: tuple[TensorInfo, ...]  # token_embd and its like: always in RAM
     output_tensors: tuple[TensorInfo, ...]  # output, output_norm: offloaded first
     shared_tensors: tuple[TensorInfo, ...] = ()  # rope_freqs: a copy on every device that has layers
+    unused_tensors: tuple[TensorInfo, ...] = ()  # in the file, never loaded: blocks that predict further tokens
     size_bytes: int = 0  # of all files of the model together
 
     @property
@@ -101,4 +84,80 @@ class ModelShape:
     @cached_property
     def tensors(self) -> tuple[TensorInfo, ...]:
         blocks = tuple(tensor for layer in self.layers for tensor in layer.tensors)
-        return (*self.input_tensors, *self.shared_tensors, *blocks, *self.output_tensors)
+        return (*self.input_tensors, *self.shared_tensors, *blocks, *self.output_tensors, *self.unused_tensors)
+
+
+def read_shape(path: Path) -> ModelShape:
+    """The shape of a model on this disk, in one file or several. Raises BadFile and Unsupported."""
+    return shape_of(read_model(path))
+
+
+def shape_of(headers: Sequence[Header]) -> ModelShape:
+    """The shape of a model by the headers of all its parts, the first one first. Raises BadFile and Unsupported."""
+    first = headers[0]
+    refuse_unknown(first)
+    keys, tensors = Keys(first), _tensors(headers)
+    n_blocks, n_extra = _block_counts(keys)
+    groups = grouped(tensors, first.architecture, n_blocks, n_blocks - n_extra)
+    kept = kept_by_layers(keys, n_blocks, n_extra)
+    layers = tuple(
+        LayerShape(tuple(own), one.attention, one.recurrent_bytes) for own, one in zip(groups.layers, kept, strict=True)
+    )
+    by_name = {one.name: one for one in tensors}
+    return ModelShape(
+        architecture=first.architecture,
+        name=first.name or Path(first.file_name).stem,
+        quant=quant_of(first, groups.layers),
+        n_ctx_train=keys.number("context_length"),
+        n_embd=keys.number("embedding_length"),
+        n_ff=_widest(tensors, "ffn_down.weight"),
+        n_ff_expert=_widest(tensors, "ffn_down_exps.weight"),
+        n_vocab=_n_vocab(keys, by_name),
+        n_experts=keys.number("expert_count"),
+        n_experts_used=max(keys.per_layer("expert_used_count", n_blocks)),
+        layers=layers,
+        input_tensors=tuple(groups.input),
+        output_tensors=tuple(groups.output),
+        shared_tensors=tuple(groups.everywhere),
+        unused_tensors=tuple(groups.unused),
+        size_bytes=sum(header.size_bytes for header in headers),
+    )
+
+
+def _tensors(headers: Sequence[Header]) -> tuple[TensorInfo, ...]:
+    """Of all parts together. Raises Unsupported for a type that this version cannot measure, BadFile for doubles."""
+    tensors = tuple(tensor for header in headers for tensor in header.tensors)
+    if not tensors:
+        raise BadFile(f"{headers[0].file_name} holds no weights.", "Choose a model file.")
+    for tensor in tensors:
+        if tensor.type_id not in GGML_TYPES:
+            raise Unsupported(
+                f"{headers[0].file_name} stores “{tensor.name}” in a type that is not known here ({tensor.type_id}).",
+                "A newer version of Carryon may run it; or choose another quant of the model.",
+            )
+    if len({tensor.name for tensor in tensors}) < len(tensors):
+        raise BadFile(f"Two parts of {headers[0].file_name} hold the same tensor.", "Download the parts again.")
+    return tensors
+
+
+def _block_counts(keys: Keys) -> tuple[int, int]:
+    """All blocks, and how many of them at the end predict further tokens (NextN)."""
+    n_blocks, n_extra = keys.number("block_count"), keys.number("nextn_predict_layers")
+    if not 0 < n_blocks <= _MOST_LAYERS:
+        raise keys.refuse(f"it says that it has {n_blocks:,} layers")
+    if n_extra > n_blocks:
+        raise keys.refuse(f"{n_extra} of its {n_blocks} layers are said to predict further tokens")
+    return n_blocks, n_extra
+
+
+def _widest(tensors: Sequence[TensorInfo], ending: str) -> int:
+    """The longest row of the tensors with such a name: the width of a feed-forward layer."""
+    return max((one.shape[0] for one in tensors if one.name.endswith(ending) and one.shape), default=0)
+
+
+def _n_vocab(keys: Keys, by_name: dict[str, TensorInfo]) -> int:
+    """As the engine has it: the length of the token list; a model without one says the number."""
+    for name in ("token_embd.weight", "output.weight"):
+        if name in by_name and len(by_name[name].shape) > 1:
+            return by_name[name].shape[1]
+    return keys.header.array_lengths.get("tokenizer.ggml.tokens") or keys.number("vocab_size")
