@@ -211,12 +211,12 @@ def _known(quant: str) -> str:
 
 def _heads_per_kv_head(shape: ModelShape) -> int:
     """llama_hparams::n_gqa: of the first layer; 0 where that has no keys and values."""
-    found = [layer.attention for layer in shape.layers[:1]]
+    layers = shape.layers
     if shape.architecture in _INTERVAL_HYBRIDS:
-        found = [layer.attention for layer in shape.layers if layer.attention][:1]
-    for attention in found:
-        if attention is not None:
-            return attention.n_heads // max(attention.n_kv_heads, 1)
+        layers = tuple(layer for layer in layers if layer.attention)
+    attention = layers[0].attention if layers else None
+    if attention is not None:
+        return attention.n_heads // max(attention.n_kv_heads, 1)
     return _query_rows_per_key_row(shape)
 
 
