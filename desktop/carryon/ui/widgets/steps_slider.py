@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QWheelEvent
-from PySide6.QtWidgets import QSizePolicy, QSlider, QStyle, QStyleOptionSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QSlider, QStyle, QStyleOptionSlider, QVBoxLayout, QWidget
 
 from carryon.base.units import context_text
 from carryon.ui import theme
+from carryon.ui.widgets.controls import NumberField, buddy, label
 from carryon.ui.widgets.spacing import spaced
 
 _FIRST_STEP = 2048
@@ -23,27 +24,38 @@ def context_steps(n_ctx_train: int) -> tuple[int, ...]:
     return (*(one for one in steps if one < last), last)
 
 
-class StepsSlider(QWidget):
-    """Says which step was chosen; a value between two steps stands at the nearest."""
+class TokensField(QWidget):
+    """Label, number, slider and steps: a number of tokens, round by mouse or arrow key, any other typed."""
 
-    chosen = Signal(int)
+    moved = Signal(int)
 
-    def __init__(self, accessible_name: str) -> None:
+    def __init__(self, text: str, bounds: tuple[int, int]) -> None:
         super().__init__()
+        name = text.replace("&", "")
         self._steps: tuple[int, ...] = (_FIRST_STEP,)
         self._is_drawing = False
         self.slider = _Slider()
-        self.slider.setAccessibleName(accessible_name)
-        self.slider.valueChanged.connect(self._moved)
+        self.slider.setAccessibleName(name)
+        self.slider.valueChanged.connect(lambda index: self._changed(self._steps[index]))
+        self.number = NumberField(f"{name} in tokens")
+        self.number.setRange(*bounds)
+        self.number.setSingleStep(1024)
+        self.number.setKeyboardTracking(False)  # "16384" must not first be "1" and then "16"
+        self.number.valueChanged.connect(self._changed)
         self._ticks = _Ticks(self.slider)
+        head = QHBoxLayout()
+        head.addWidget(buddy(text, self.slider, "heading"))
+        head.addStretch(1)
+        head.addWidget(self.number)
+        head.addWidget(label("tokens", "faint"))
         column = QVBoxLayout(self)
-        spaced(column, gap=0)
+        spaced(column, gap=4)
+        column.addLayout(spaced(head, gap=8))
         column.addWidget(self.slider)
         column.addWidget(self._ticks)
-        self.setFocusProxy(self.slider)
 
     def show_value(self, steps: Sequence[int], value: int) -> None:
-        """Shows these steps, rising, with the one nearest to `value` chosen; nothing is emitted."""
+        """Shows `value`, and these rising steps with the nearest one chosen; nothing is emitted."""
         self._is_drawing = True
         if tuple(steps) != self._steps:
             self._steps = tuple(steps)
@@ -51,11 +63,12 @@ class StepsSlider(QWidget):
             self._ticks.show_steps(self._steps)
         self.slider.setValue(nearest(self._steps, value))
         self.slider.setAccessibleDescription(f"{value:,} tokens")
+        self.number.setValue(value)
         self._is_drawing = False
 
-    def _moved(self, index: int) -> None:
+    def _changed(self, value: int) -> None:
         if not self._is_drawing:
-            self.chosen.emit(self._steps[index])
+            self.moved.emit(value)
 
 
 def nearest(steps: Sequence[int], value: int) -> int:
