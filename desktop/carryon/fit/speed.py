@@ -1,7 +1,17 @@
 """How fast a model answers and reads: bytes per token over bandwidth, plus a fixed cost per layer."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from carryon.fit import priors
+from carryon.fit.calibration import NOTHING, DeviceTime, Learnt, Task
+from carryon.fit.placement import Placement
+from carryon.fit.room import Backend, Room, Rooms
+from carryon.fit.traffic import Traffic, Traffics, traffics
+from carryon.gguf.shape import ModelShape
+from carryon.hardware.machine import DeviceKind, Machine
+from carryon.hardware.parts import Part, part_named, ram_class
 
 
 class Basis(StrEnum):
@@ -11,6 +21,24 @@ class Basis(StrEnum):
     PROBED = "probed"  # the memory's bandwidth was measured here
     PARTS = "parts"  # from the published figures of the parts
     GUESSED = "guessed"  # an unknown part: a cautious prior
+
+
+# How far a speed may be off. Calibrated and prior: section 5 of the reference; a probe is in between, and whoever
+# guesses a part may be off by half.
+SPREAD = {Basis.MEASURED: 0.10, Basis.PROBED: 0.20, Basis.PARTS: 0.25, Basis.GUESSED: 0.50}
+_WORST_FIRST = (Basis.GUESSED, Basis.PARTS, Basis.PROBED, Basis.MEASURED)
+
+# From one GPU to the next: 8B on 1, 2, 4 GPUs of 3090 and 4090 each (GPU-Benchmarks-on-LLM-Inference), 0.1 to 0.36 ms.
+_NEXT_GPU_S = 200e-6
+# A layer whose experts are on the CPU goes there and back: two copies and two waits.
+_TO_CPU_AND_BACK_S = 40e-6
+# Prefill: how much of its rate a GPU reaches with small batches. RTX 4090, 8B Q4_0: 5420, 7443, 9601, 10358 tokens/s
+# at 64, 128, 256, 512 (llama.cpp #7676).
+_HALF_BATCH, _USUAL_BATCH = 64.0, 512.0
+# Attention runs at about half the rate of the matrices (llama.cpp #17505: pp at depths up to 32768).
+_ATTENTION_COST = 2.0
+# Of the experts in RAM a batch of 512 needs 72 to 95 of 128 (llama.cpp #15346).
+_EXPERTS_TOUCHED = 0.65
 
 
 @dataclass(frozen=True)
@@ -24,6 +52,8 @@ class DeviceSpeed:
     flops: float  # effective, dense, for prefill
     upload_bytes_per_s: float = 0.0  # from RAM to this device, for weights that stay in RAM at prefill; 0 = the RAM
     basis: Basis = Basis.GUESSED
+    prefill_basis: Basis = Basis.GUESSED
+    prior: "DeviceSpeed | None" = None  # what it was before anything was learnt
 
 
 @dataclass(frozen=True)
@@ -33,6 +63,11 @@ class Speeds:
     ram: DeviceSpeed
     gpus: tuple[DeviceSpeed, ...] = ()
 
+    @property
+    def priors(self) -> "Speeds":
+        """The same without anything learnt."""
+        return Speeds(self.ram.prior or self.ram, tuple(one.prior or one for one in self.gpus))
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -41,3 +76,177 @@ class Pace:
     low: float
     high: float
     basis: Basis
+
+    @property
+    def middle(self) -> float:
+        return (self.low + self.high) / 2
+
+
+def speeds_of(
+    machine: Machine, rooms: Rooms, ram_bytes_per_s: float | None = None, learnt: Learnt = NOTHING
+) -> Speeds:
+    """What the parts of a machine give, corrected by what was measured on it.
+
+    `ram_bytes_per_s` is what reading the RAM was measured to give, None where nobody measured it.
+    """
+    ram = _ram_speed(machine, rooms, ram_bytes_per_s)
+    ram_peak = ram_bytes_per_s or ram_class(machine.cpu).bytes_per_s
+    gpus = (_gpu_speed(room, _part(machine, rooms, room), ram_peak) for room in rooms.gpus)
+    corrected = (_corrected(one, room, learnt) for one, room in zip(gpus, rooms.gpus, strict=True))
+    return Speeds(_corrected(ram, rooms.ram, learnt), tuple(corrected))
+
+
+def decode_pace(
+    shape: ModelShape, placement: Placement, rooms: Rooms, speeds: Speeds, depth_tokens: int = 0
+) -> Pace:
+    """Tokens per second while an answer is written, with so many tokens in the context."""
+    times = decode_times(shape, placement, rooms, speeds, depth_tokens)
+    return _pace(times, [one.basis for one in (speeds.ram, *speeds.gpus)])
+
+
+def prefill_pace(
+    shape: ModelShape, placement: Placement, rooms: Rooms, speeds: Speeds, depth_tokens: int = 0
+) -> Pace:
+    """Tokens per second while a prompt is read, with so many tokens in the context already."""
+    times = prefill_times(shape, placement, rooms, speeds, depth_tokens)
+    return _pace(times, [one.prefill_basis for one in (speeds.ram, *speeds.gpus)])
+
+
+def decode_times(
+    shape: ModelShape, placement: Placement, rooms: Rooms, speeds: Speeds, depth_tokens: int = 0
+) -> tuple[DeviceTime, ...]:
+    """The time of one token on the RAM's side and on each GPU: they work one after the other, so it is a sum."""
+    passes = traffics(shape, placement, rooms, depth_tokens)
+    overhead = priors.MOE_OVERHEAD if shape.is_moe else 1.0
+    guests = sum(passes.cpu_expert_layers)  # layers of which only the experts are here
+    at_cpu = _decode(rooms.ram, passes.ram, speeds.ram, passes.ram.n_layers * overhead + guests)
+    gpus = (
+        _decode(room, one, speed, one.n_layers * overhead + hop_s / speed.layer_s)
+        for room, one, speed, hop_s in zip(rooms.gpus, passes.gpus, speeds.gpus, _hops(passes), strict=True)
+    )
+    return (at_cpu, *gpus)
+
+
+def prefill_times(
+    shape: ModelShape, placement: Placement, rooms: Rooms, speeds: Speeds, depth_tokens: int = 0
+) -> tuple[DeviceTime, ...]:
+    """The time of one token of a long prompt. What lies in RAM is brought batch by batch to a GPU that can help."""
+    passes = traffics(shape, placement, rooms, depth_tokens)
+    helper = _helper(rooms, speeds)
+    work = [_arithmetic(one) / _fullness(placement.n_tokens) for one in passes.gpus]
+    brought = [0.0] * len(work)
+    left = _arithmetic(passes.ram)
+    if helper is not None:
+        work[helper] += left / _fullness(placement.n_tokens)
+        stored = passes.ram_stored_bytes + _EXPERTS_TOUCHED * passes.experts_stored_bytes
+        brought[helper], left = stored / placement.n_tokens, 0.0
+    gpus = (
+        DeviceTime(room.label, room.backend, one, speed.flops, bytes_, _inverse(speed.upload_bytes_per_s))
+        for room, one, speed, bytes_ in zip(rooms.gpus, work, speeds.gpus, brought, strict=True)
+    )
+    return (DeviceTime(rooms.ram.label, rooms.ram.backend, left, speeds.ram.flops), *gpus)
+
+
+def _decode(room: Room, one: Traffic, speed: DeviceSpeed, steps: float) -> DeviceTime:
+    if one.is_idle:
+        return DeviceTime(room.label, room.backend, 0.0, speed.weights_bytes_per_s)
+    kv_bytes = one.kv_bytes * speed.weights_bytes_per_s / speed.kv_bytes_per_s  # in bytes of weights that take as long
+    return DeviceTime(
+        room.label, room.backend, one.weights_bytes + kv_bytes, speed.weights_bytes_per_s, steps, speed.layer_s
+    )
+
+
+def _hops(passes: Traffics) -> list[float]:
+    """What it costs to come to each GPU from the one before, and to go to the CPU's experts and back."""
+    busy = [not one.is_idle for one in passes.gpus]
+    return [
+        (_NEXT_GPU_S if busy[index] and any(busy[:index]) else 0.0) + layers * _TO_CPU_AND_BACK_S
+        for index, layers in enumerate(passes.cpu_expert_layers)
+    ]
+
+
+def _inverse(rate: float) -> float:
+    return 1 / rate if rate else 0.0
+
+
+def _arithmetic(one: Traffic) -> float:
+    return 2.0 * (one.params + _ATTENTION_COST * one.attention)
+
+
+def _fullness(n_tokens: int) -> float:
+    """The share of its usual rate that a GPU reaches with batches of this size."""
+    return n_tokens / (n_tokens + _HALF_BATCH) * (_USUAL_BATCH + _HALF_BATCH) / _USUAL_BATCH
+
+
+def _helper(rooms: Rooms, speeds: Speeds) -> int | None:
+    """The GPU that computes prompts with weights that lie in RAM (ggml: offload_op), if one does."""
+    able = (index for index, one in enumerate(speeds.gpus) if one.upload_bytes_per_s and not rooms.is_unified)
+    return next((index for index in able if rooms.gpus[index].backend is not Backend.RPC), None)
+
+
+def _pace(times: Iterable[DeviceTime], bases: Iterable[Basis]) -> Pace:
+    """A device's uncertainty counts by its share of the time; the basis is the worst that matters."""
+    shares = [(one.total_s, basis) for one, basis in zip(times, bases, strict=True) if one.total_s > 0]
+    total_s = sum(seconds for seconds, _ in shares)
+    if not total_s:
+        return Pace(0.0, 0.0, Basis.GUESSED)
+    spread = sum(seconds * SPREAD[basis] for seconds, basis in shares) / total_s
+    basis = next(one for one in _WORST_FIRST if any(b is one and s >= 0.1 * total_s for s, b in shares))
+    return Pace((1 - spread) / total_s, (1 + spread) / total_s, basis)
+
+
+def _part(machine: Machine, rooms: Rooms, room: Room) -> Part | None:
+    """What the table knows of a GPU; the RAM's size tells unified parts of one name apart."""
+    return part_named(room.label, machine.ram.total_bytes if rooms.is_unified else room.total_bytes)
+
+
+def _ram_speed(machine: Machine, rooms: Rooms, probed: float | None) -> DeviceSpeed:
+    paper = ram_class(machine.cpu).bytes_per_s
+    share = priors.CPU_SHARE_OF_UNIFIED if rooms.is_unified else priors.CPU_SHARE_OF_PAPER
+    reached = probed * priors.CPU_SHARE_OF_PROBED if probed else paper * share
+    cores = machine.cpu.physical_cores or 4
+    return DeviceSpeed(
+        name=rooms.ram.name,
+        weights_bytes_per_s=min(reached, cores * priors.CPU_CORE_BYTES_PER_S),
+        kv_bytes_per_s=reached * priors.CPU_KV_SHARE,
+        layer_s=priors.CPU_LAYER_US * 1e-6,
+        flops=priors.cpu_flops(machine.cpu),
+        basis=Basis.PROBED if probed else Basis.PARTS if rooms.is_unified else Basis.GUESSED,
+    )
+
+
+def _gpu_speed(room: Room, part: Part | None, ram_peak: float) -> DeviceSpeed:
+    character = priors.character_of(part.generation if part else None, room.backend)
+    guessed_peak, guessed_flops = priors.guessed_peak(room.total_bytes, room.kind)
+    peak = (part.bytes_per_s if part else guessed_peak) or ram_peak
+    flops = part.flops if part else guessed_flops
+    basis = Basis.PARTS if part and part.bytes_per_s else Basis.GUESSED
+    return DeviceSpeed(
+        name=room.name,
+        weights_bytes_per_s=peak * character.weights_share,
+        kv_bytes_per_s=peak * character.kv_share,
+        layer_s=character.layer_us * 1e-6,
+        flops=flops * character.prefill_share,
+        upload_bytes_per_s=0.0 if room.kind is DeviceKind.IGPU else character.upload_gb_per_s * 1e9,
+        basis=basis,
+        prefill_basis=basis,
+    )
+
+
+def _corrected(speed: DeviceSpeed, room: Room, learnt: Learnt) -> DeviceSpeed:
+    """The same device with the factors that were learnt on this machine."""
+    write, read = (learnt.lesson(task, room.label, room.backend) for task in (Task.DECODE, Task.PREFILL))
+    known = replace(speed, prior=speed)
+    if write:
+        gain = write.work_per_s / speed.weights_bytes_per_s
+        known = replace(
+            known,
+            weights_bytes_per_s=write.work_per_s,
+            kv_bytes_per_s=speed.kv_bytes_per_s * gain,
+            layer_s=write.step_s or speed.layer_s,
+            basis=Basis.MEASURED,
+        )
+    if read:
+        upload = 1 / read.step_s if read.step_s else speed.upload_bytes_per_s
+        known = replace(known, flops=read.work_per_s, upload_bytes_per_s=upload, prefill_basis=Basis.MEASURED)
+    return known

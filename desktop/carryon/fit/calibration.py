@@ -1,0 +1,272 @@
+"""Learns from what happened: how far memory and speeds were off on this machine, and what to do about it next time.
+
+Speeds: every answer is one equation. On each device a prior says how long the bytes take and how long the layers'
+fixed costs; one factor for each of the two, near 1, has to make the sums equal what was measured. Many answers are
+solved together by least squares that would rather stay at 1 (ridge), so a tiny model, which is all overhead, moves the
+overhead and a large one the bandwidth, and one split over GPU and CPU moves whichever it spent its time on.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum, StrEnum
+from math import prod
+from statistics import median, median_low
+from typing import Any
+
+from carryon.fit.memory import DeviceNeed, Need
+from carryon.fit.room import Backend, Room, Rooms
+from carryon.gguf.quants import KvType
+
+_KEPT_EACH = 5  # of observations of the same thing only so many of the last count
+_SAID = 3  # "within 2 %" speaks of so many of the last predictions
+_ROWS = 40
+_SLOWEST, _FASTEST = 2.5, 0.4  # no factor leaves these bounds, whatever one bad run says
+_OUTLIER, _ROUNDS = 0.1, 4  # beyond 10 % off, a row counts less (iteratively reweighted least squares)
+_TAKES_PART = 0.15  # a device that took less of the time than this was not measured by it
+_MOST_OFFSET_BYTES, _MOST_OFFSET_SHARE = 256 << 20, 0.15
+
+
+class Task(StrEnum):
+    """What was measured."""
+
+    DECODE = "decode"
+    PREFILL = "prefill"
+
+
+@dataclass(frozen=True)
+class DeviceTime:
+    """What one device has to do for one token, and how fast it is said to be."""
+
+    label: str  # as Room.label
+    backend: Backend
+    work: float  # bytes read (decode) or multiplications (prefill)
+    work_per_s: float
+    steps: float = 0.0  # layers (decode) or bytes brought from RAM (prefill)
+    step_s: float = 0.0
+
+    @property
+    def total_s(self) -> float:
+        return self.work / self.work_per_s + self.steps * self.step_s
+
+
+@dataclass(frozen=True)
+class MemoryObservation:
+    """What one device held of a loaded model."""
+
+    architecture: str
+    label: str
+    backend: Backend
+    kv_type: KvType
+    predicted_bytes: int  # by arithmetic alone, without anything learnt
+    said_bytes: int  # what the person was told
+    measured_bytes: int
+    when_s: float
+
+
+@dataclass(frozen=True)
+class SpeedObservation:
+    """How fast one answer was written, or one prompt read."""
+
+    task: Task
+    model: str  # what tells models apart: "llama Q4_K_M 4920000000"
+    times: tuple[DeviceTime, ...]  # by the priors alone, without anything learnt
+    said_s: float  # a token, as the person was told
+    measured_s: float  # a token
+    when_s: float
+
+
+Observation = MemoryObservation | SpeedObservation
+DeviceKey = tuple[str, Backend]
+MemoryKey = tuple[str, str, Backend, KvType]  # architecture, label, backend, KV type
+
+
+@dataclass(frozen=True)
+class MemoryLesson:
+    """How far the arithmetic is off for such a load on one device."""
+
+    offset_bytes: int
+    within: float  # the worst of the last predictions, as a share
+
+
+@dataclass(frozen=True)
+class SpeedLesson:
+    """How fast a device turned out to be, in the terms of DeviceTime."""
+
+    work_per_s: float
+    step_s: float
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """Everything that was learnt on this machine; the empty one knows nothing and corrects nothing."""
+
+    memory: Mapping[MemoryKey, MemoryLesson] = field(default_factory=dict)
+    speed: Mapping[tuple[Task, str, Backend], SpeedLesson] = field(default_factory=dict)
+    said: Mapping[tuple[Task, str], float] = field(default_factory=dict)  # by model: how far the last ones were off
+
+    def lesson(self, task: Task, label: str, backend: Backend) -> SpeedLesson | None:
+        """What was learnt about a device's speed; None where it never took part."""
+        return self.speed.get((task, label, backend))
+
+    def within(self, architecture: str, kv_type: KvType, rooms: Iterable[Room]) -> float | None:
+        """How far the last predictions of such a load were off, at worst over these devices; None: never checked."""
+        keys = ((architecture, room.label, room.backend, kv_type) for room in rooms)
+        shares = [self.memory[key].within for key in keys if key in self.memory]
+        return max(shares) if shares else None
+
+
+NOTHING = Learnt()
+
+
+class _Which(Enum):
+    """The two unknowns of a device."""
+
+    WORK = "work"
+    STEPS = "steps"
+
+
+Unknown = tuple[DeviceKey, _Which]
+# How strongly a factor stays at 1. Bandwidths are known from data sheets, the engine's overhead on a machine is not.
+_STIFF = {_Which.WORK: 0.03, _Which.STEPS: 0.01}
+
+
+def learn(observations: Sequence[Observation]) -> Learnt:
+    """What these observations, in any order, teach together."""
+    ordered = sorted(observations, key=lambda one: one.when_s)
+    memory = [one for one in ordered if isinstance(one, MemoryObservation) and _is_sane(one)]
+    speeds = [one for one in ordered if isinstance(one, SpeedObservation) and one.measured_s > 0 and one.times]
+    lessons = {key: lesson for task in Task for key, lesson in _speed_lessons(task, speeds)}
+    return Learnt(_memory_lessons(memory), lessons, _said(speeds))
+
+
+def corrected(need: Need, architecture: str, kv_type: KvType, rooms: Rooms, learnt: Learnt) -> Need:
+    """The need with what earlier loads of this kind took more or less; it shows as working memory."""
+
+    def on(room: Room, one: DeviceNeed) -> DeviceNeed:
+        lesson = learnt.memory.get((architecture, room.label, room.backend, kv_type))
+        if lesson is None or not one.total_bytes:
+            return one
+        return replace(one, compute_bytes=max(0, one.compute_bytes + lesson.offset_bytes))
+
+    return Need(on(rooms.ram, need.ram), tuple(map(on, rooms.gpus, need.gpus)))
+
+
+def _is_sane(one: MemoryObservation) -> bool:
+    return one.predicted_bytes > 0 and one.measured_bytes > 0
+
+
+def _memory_lessons(observations: Iterable[MemoryObservation]) -> dict[MemoryKey, MemoryLesson]:
+    groups: dict[MemoryKey, list[MemoryObservation]] = {}
+    for one in observations:
+        groups.setdefault((one.architecture, one.label, one.backend, one.kv_type), []).append(one)
+    return {key: _memory_lesson(group) for key, group in groups.items()}
+
+
+def _memory_lesson(group: Sequence[MemoryObservation]) -> MemoryLesson:
+    last = group[-_KEPT_EACH:]
+    offset = round(median(one.measured_bytes - one.predicted_bytes for one in last))
+    most = max(_MOST_OFFSET_BYTES, round(_MOST_OFFSET_SHARE * last[-1].predicted_bytes))
+    within = max(abs(one.said_bytes - one.measured_bytes) / one.measured_bytes for one in group[-_SAID:])
+    return MemoryLesson(max(-most, min(most, offset)), within)
+
+
+def _said(speeds: Iterable[SpeedObservation]) -> dict[tuple[Task, str], float]:
+    groups: dict[tuple[Task, str], list[float]] = {}
+    for one in speeds:
+        groups.setdefault((one.task, one.model), []).append(abs(one.said_s - one.measured_s) / one.measured_s)
+    return {key: max(shares[-_SAID:]) for key, shares in groups.items()}
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One equation: the shares of the measured time that the priors give to each unknown sum to 1."""
+
+    shares: Mapping[Unknown, float]
+
+    def sum_with(self, factors: Mapping[Unknown, float]) -> float:
+        return sum(share * factors[key] for key, share in self.shares.items())
+
+    def share_of(self, device: DeviceKey) -> float:
+        own = sum(share for (key, _), share in self.shares.items() if key == device)
+        return own / sum(self.shares.values())
+
+
+def _speed_lessons(
+    task: Task, observations: Iterable[SpeedObservation]
+) -> Iterable[tuple[tuple[Task, str, Backend], SpeedLesson]]:
+    of_task = [one for one in observations if one.task is task]
+    latest = {(one.label, one.backend): one for each in of_task for one in each.times if one.work}
+    rows = _rows(of_task, latest)
+    factors = _solved(rows)
+    for device, prior in latest.items():
+        if any(row.share_of(device) >= _TAKES_PART for row in rows):
+            work, steps = (factors.get((device, which), 1.0) for which in (_Which.WORK, _Which.STEPS))
+            yield (task, *device), SpeedLesson(prior.work_per_s / work, prior.step_s * steps)
+
+
+def _rows(observations: Iterable[SpeedObservation], latest: Mapping[DeviceKey, DeviceTime]) -> list[_Row]:
+    """One row for each kind of answer, in its usual time: what else runs on a machine only ever makes one slower."""
+    groups: dict[tuple[Any, ...], list[SpeedObservation]] = {}
+    for one in observations:
+        groups.setdefault((one.model, *map(_kind, one.times)), []).append(one)
+    last = [group[-_KEPT_EACH:] for group in groups.values()][-_ROWS:]
+    return [_row(group[-1].times, median_low([one.measured_s for one in group]), latest) for group in last]
+
+
+def _kind(time: DeviceTime) -> tuple[str, Backend, str, str]:
+    """To two digits: the same model at nearly the same depth is the same thing measured again."""
+    return time.label, time.backend, f"{time.work:.1e}", f"{time.steps:.1e}"
+
+
+def _row(times: Iterable[DeviceTime], measured_s: float, latest: Mapping[DeviceKey, DeviceTime]) -> _Row:
+    """The priors of the latest observation stand for all: a table may have been corrected since, a RAM probed."""
+    shares: dict[Unknown, float] = {}
+    for one in times:
+        device = (one.label, one.backend)
+        prior = latest.get(device, one)
+        for which, seconds in ((_Which.WORK, one.work / prior.work_per_s), (_Which.STEPS, one.steps * prior.step_s)):
+            if seconds > 0:
+                shares[device, which] = shares.get((device, which), 0.0) + seconds / measured_s
+    return _Row(shares)
+
+
+def _solved(rows: Sequence[_Row]) -> dict[Unknown, float]:
+    """The factors on the priors' times that explain the rows best; outliers count less in every round."""
+    keys = list(dict.fromkeys(key for row in rows for key in row.shares))
+    factors = dict.fromkeys(keys, 1.0)
+    weights = [1.0] * len(rows)
+    for _ in range(_ROUNDS):
+        factors = _ridge(keys, rows, weights)
+        misses = (abs(row.sum_with(factors) - 1.0) for row in rows)
+        weights = [min(1.0, _OUTLIER / miss) if miss else 1.0 for miss in misses]
+    return {key: max(_FASTEST, min(_SLOWEST, factor)) for key, factor in factors.items()}
+
+
+def _ridge(keys: Sequence[Unknown], rows: Sequence[_Row], weights: Sequence[float]) -> dict[Unknown, float]:
+    """Least squares of sum(share x factor) = 1 over the rows and factor = 1 over the keys."""
+    columns = [[row.shares.get(key, 0.0) for row in rows] for key in keys]
+    matrix = [[_dot(weights, one, other) for other in columns] for one in columns]
+    right = [_dot(weights, one) for one in columns]
+    for index, (_, which) in enumerate(keys):
+        matrix[index][index] += _STIFF[which]
+        right[index] += _STIFF[which]
+    return dict(zip(keys, _gauss(matrix, right), strict=True))
+
+
+def _dot(*lists: Sequence[float]) -> float:
+    return sum(map(prod, zip(*lists, strict=True)))
+
+
+def _gauss(matrix: list[list[float]], right: list[float]) -> list[float]:
+    """Solves a small symmetric system with a strong diagonal, so without pivots."""
+    size = len(right)
+    for pivot in range(size):
+        for line in range(pivot + 1, size):
+            ratio = matrix[line][pivot] / matrix[pivot][pivot]
+            matrix[line] = [one - ratio * other for one, other in zip(matrix[line], matrix[pivot], strict=True)]
+            right[line] -= ratio * right[pivot]
+    found = [0.0] * size
+    for line in reversed(range(size)):
+        known = sum(matrix[line][column] * found[column] for column in range(line + 1, size))
+        found[line] = (right[line] - known) / matrix[line][line]
+    return found
