@@ -80,17 +80,18 @@ def test_these_are_no_ram(name):
 
 def test_every_buffer_is_somewhere():
     cpu, gpu = Device(1, "CPU", "a processor", DeviceKind.CPU), Device(2, "CUDA0", "a card", DeviceKind.GPU)
-    rpc, blas = Device(3, "RPC0", "10.0.0.5:1", DeviceKind.RPC), Device(4, "BLAS", "a library", DeviceKind.OTHER)
+    rpc = Device(3, "RPC1", "10.0.0.5:1", DeviceKind.RPC, "RPC0[10.0.0.5:1]")
+    blas = Device(4, "BLAS", "a library", DeviceKind.OTHER)
     uses = {
         "CPU_Mapped": Use(weights_bytes=1), "CUDA_Host": Use(output_bytes=2), "CUDA0": Use(kv_bytes=3),
         "CUDA0_Split": Use(weights_bytes=4), "RPC0[10.0.0.5:1]": Use(compute_bytes=5), "Strange7": Use(kv_bytes=6),
         "Empty": Use(),
     }
     told = {one.name: one for one in assigned([gpu, rpc, cpu, blas], uses)}
-    assert list(told) == ["CPU", "CUDA0", "RPC0", "Strange7"]
+    assert list(told) == ["CPU", "CUDA0", "RPC1", "Strange7"]
     assert (told["CPU"].weights_bytes, told["CPU"].output_bytes) == (1, 2)
     assert (told["CUDA0"].kv_bytes, told["CUDA0"].weights_bytes) == (3, 4)
-    assert told["RPC0"].compute_bytes == 5
+    assert told["RPC1"].compute_bytes == 5
     assert told["Strange7"].kind is DeviceKind.OTHER
     assert sum(one.total_bytes for one in told.values()) == 21
 

@@ -213,7 +213,7 @@ OOM_LOGS = [
 def test_out_of_memory_has_a_device_and_a_size_where_the_log_tells(models, said, facts):
     log = EngineLog()
     log.lines.extend(Line(Level.ERROR, text) for text in said.split("\n"))
-    refused = refusal_of_load(models / "speaker.gguf", log)
+    refused = refusal_of_load([models / "speaker.gguf"], log)
     assert refused.reason is Reason.OUT_OF_MEMORY
     assert refused.facts == facts
 
@@ -222,7 +222,7 @@ def test_a_missing_part_of_a_model_in_several_files(models):
     log = EngineLog()
     missing = "/models/big-00002-of-00003.gguf"
     log.lines.append(Line(Level.ERROR, f"llama_model_loader: failed to load GGUF split from {missing}"))
-    refused = refusal_of_load(models / "speaker.gguf", log)
+    refused = refusal_of_load([models / "speaker.gguf"], log)
     assert refused.reason is Reason.MISSING_FILE
     assert refused.facts == {"path": missing}
 

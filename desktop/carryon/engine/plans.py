@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -13,13 +12,12 @@ from carryon.base.errors import AppError
 from carryon.base.files import write_whole
 from carryon.engine.protocol import DeviceKind, DeviceMemory, LoadRequest, Planned, decode_answer, encode_answer
 from carryon.gguf.header import read_header
+from carryon.gguf.split import parts_of
 from carryon.hardware.machine import EngineDevice, EngineDevices
 
 MOST_FILES = 1000  # a plan takes one or two kilobytes
 _LARGEST_BYTES = 1 << 16
 _PLAN, _HEADER = ".plan.json", ".header"
-_PART = re.compile(r"^(?P<stem>.*)-\d{5}-of-(?P<count>\d{5})\.gguf$")
-_MOST_PARTS = 1000
 # What a plan does not depend on: the server's side of a request, and mmap, which moves no byte elsewhere.
 _IRRELEVANT = ("model_path", "n_threads", "use_mmap", "host", "port", "api_key", "model_name")
 
@@ -58,7 +56,7 @@ class Plans:
     def _headers(self, path: Path) -> list[str] | None:
         """A digest of each part's header; None if there is none to be had."""
         try:
-            return [self._header(part) for part in _parts(path)]
+            return [self._header(part) for part in parts_of(path)]
         except (AppError, OSError):
             return None
 
@@ -82,15 +80,6 @@ class Plans:
             files.sort(key=lambda one: one.stat().st_mtime_ns)
             for old in files[: len(files) - MOST_FILES // 2]:
                 old.unlink(missing_ok=True)
-
-
-def _parts(path: Path) -> list[Path]:
-    """A model in several files is all of them."""
-    match = _PART.match(path.name)
-    if not match or not 1 <= int(match["count"]) <= _MOST_PARTS:
-        return [path]
-    count = int(match["count"])
-    return [path.with_name(f"{match['stem']}-{number:05}-of-{count:05}.gguf") for number in range(1, count + 1)]
 
 
 def _small(path: Path) -> bytes:

@@ -71,6 +71,14 @@ def _after_death(exit_code: int | None, doing: Doing) -> str:
     return "Load the model again. If it happens twice, try fewer GPU layers or a fresh copy of the file."
 
 
+def _missing(refused: Refused, name: str) -> _Words:
+    """A model in several files may lack one that was not named."""
+    missing = Path(refused.facts.get("path") or name).name
+    if missing == name:
+        return f"{name} is not there any more.", "Choose where the file is now."
+    return f"{missing} is missing, a part of the same model.", "Put all parts of the model into one folder."
+
+
 def _truncated(refused: Refused, name: str) -> _Words:
     expected, actual = refused.facts.get("expected_bytes"), refused.facts.get("actual_bytes")
     missing = f": {bytes_text(expected - actual)} of {bytes_text(expected)} are missing" if expected and actual else ""
@@ -116,7 +124,7 @@ def _bad_request(refused: Refused, _name: str) -> _Words:
 
 
 _REFUSALS: dict[Reason, Callable[[Refused, str], _Words]] = {
-    Reason.MISSING_FILE: _said("{name} is not there any more.", "Choose where the file is now."),
+    Reason.MISSING_FILE: _missing,
     Reason.NOT_GGUF: _said(
         "{name} is not a GGUF file.", "Choose a file in the GGUF format; others must be converted first."
     ),

@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 
 from carryon.engine.protocol import LoadRequest, Reason, Refused
+from carryon.gguf.split import parts_of
 from carryon.worker import devices
 from carryon.worker.capi import layout_complaint
 from carryon.worker.devices import Device, RpcUnreachable
@@ -33,8 +34,14 @@ def check(request: LoadRequest) -> None:
         raise LoadRefused(Refused(Reason.UNKNOWN, complaint))
     if complaint := _complaint(request):
         raise LoadRefused(Refused(Reason.BAD_REQUEST, complaint))
-    if refused := refusal_of_file(Path(request.model_path)):
-        raise LoadRefused(refused)
+    for part in model_files(request):
+        if refused := refusal_of_file(part):
+            raise LoadRefused(refused)
+
+
+def model_files(request: LoadRequest) -> tuple[Path, ...]:
+    """All files of the model, the first one first: the engine wants that one and finds the others by its name."""
+    return parts_of(Path(request.model_path))
 
 
 def found_devices(request: LoadRequest) -> list[Device]:

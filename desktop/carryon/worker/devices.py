@@ -40,6 +40,7 @@ class Device:
     name: str
     description: str
     kind: DeviceKind
+    buffer_type: str = ""  # what its memory is called, where that is not the device's name
 
     @property
     def takes_layers(self) -> bool:
@@ -117,12 +118,20 @@ def _add_server(endpoint: str) -> int | None:
 
 def _device(handle: int) -> Device:
     kind = symbol("ggml_backend_dev_type", ctypes.c_int, ctypes.c_void_p)(handle)
+    is_rpc = _backend(handle) == _RPC.decode()
     return Device(
         handle=handle,
         name=_text(symbol("ggml_backend_dev_name", ctypes.c_char_p, ctypes.c_void_p)(handle)),
         description=_text(symbol("ggml_backend_dev_description", ctypes.c_char_p, ctypes.c_void_p)(handle)),
-        kind=DeviceKind.RPC if _backend(handle) == _RPC.decode() else _KINDS[kind],
+        kind=DeviceKind.RPC if is_rpc else _KINDS[kind],
+        buffer_type=_buffer_type(handle) if is_rpc else "",
     )
+
+
+def _buffer_type(handle: int) -> str:
+    """RPC0[host:port]: the number counts the devices of that server, the one in the device's name those of all."""
+    buffer_type = symbol("ggml_backend_dev_buffer_type", ctypes.c_void_p, ctypes.c_void_p)(handle)
+    return _text(symbol("ggml_backend_buft_name", ctypes.c_char_p, ctypes.c_void_p)(buffer_type))
 
 
 def _backend(handle: int) -> str:

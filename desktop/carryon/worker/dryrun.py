@@ -46,11 +46,11 @@ class Planner:
         asked.check(request)
         self._look_around(request)
         placing, _ = asked.placing(request, self._devices)
-        sizing = asked.sizing(request)
+        files = asked.model_files(request)
         try:
-            return self._planned(self._model_of(request.model_path, placing), sizing)
+            return self._planned(self._model_of(files, placing), asked.sizing(request))
         except LoadFailed as error:
-            raise LoadRefused(refusal_of_load(Path(request.model_path), self._log)) from error
+            raise LoadRefused(refusal_of_load(files, self._log)) from error
 
     def _look_around(self, request: LoadRequest) -> None:
         """Devices once for all requests: an RPC server that is registered twice is two devices."""
@@ -60,16 +60,16 @@ class Planner:
         elif self._endpoints != request.rpc_endpoints:
             raise LoadRefused(Refused(Reason.BAD_REQUEST, _ANOTHER_NETWORK))
 
-    def _model_of(self, path: str, placing: Placing) -> Model:
-        status = Path(path).stat()
-        key = (path, status.st_size, status.st_mtime_ns, placing)
+    def _model_of(self, files: tuple[Path, ...], placing: Placing) -> Model:
+        """The engine is not asked to open the same files in the same way again."""
+        key = (placing, *((path, status.st_size, status.st_mtime_ns) for path in files if (status := path.stat())))
         if self._model is not None and self._key == key:
             return self._model
         if self._model is not None:
             self._model.free()
             self._model = None
         self._log.lines.clear()
-        self._model, self._key = Model.load(path, placing, is_plan=True), key
+        self._model, self._key = Model.load(str(files[0]), placing, is_plan=True), key
         return self._model
 
     def _planned(self, model: Model, sizing: Sizing) -> Planned:

@@ -1,7 +1,7 @@
 """From a LoadRequest to a model that is ready to speak, or to the reason why not."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -44,26 +44,27 @@ def load(request: LoadRequest, log: EngineLog, on_progress: Callable[[float], No
     found = asked.found_devices(request)
     placing, notices = asked.placing(request, found)
     sizing = replace(asked.sizing(request), n_parallel=1)
-    _check_weights(request, placing, sizing, log)
+    files = asked.model_files(request)
+    _check_weights(files, placing, sizing, log)
     try:
-        model = Model.load(request.model_path, placing, on_progress=on_progress)
+        model = Model.load(str(files[0]), placing, on_progress=on_progress)
         _check_kind(model)
-        _check_context(request.model_path, model, sizing, log)
+        _check_context(str(files[0]), model, sizing, log)
         context = Context(model, sizing)
     except LoadFailed as error:
-        raise LoadRefused(refusal_of_load(Path(request.model_path), log)) from error
+        raise LoadRefused(refusal_of_load(files, log)) from error
     notices += tuple(_notices(request, model, log))
     return Loaded(model, context, found, (time.perf_counter() - started) * 1000, notices)
 
 
-def _check_weights(request: LoadRequest, placing: Placing, sizing: Sizing, log: EngineLog) -> None:
+def _check_weights(files: Sequence[Path], placing: Placing, sizing: Sizing, log: EngineLog) -> None:
     """Weights without mmap are committed memory. Systems promise more of it than there is, and kill when it is used."""
-    wanted = Path(request.model_path).stat().st_size
-    if request.use_mmap or wanted <= _free_bytes():
+    wanted = sum(path.stat().st_size for path in files)
+    if placing.use_mmap or wanted <= _free_bytes():
         return
     if placing.n_gpu_layers:
         with log.aside():
-            uses = planned_uses(request.model_path, placing, sizing)
+            uses = planned_uses(str(files[0]), placing, sizing)
         wanted = total(use for name, use in (uses or {}).items() if is_host(name)).weights_bytes
     _refuse_beyond_memory(wanted)
 

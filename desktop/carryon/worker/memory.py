@@ -48,7 +48,8 @@ def memory_per_device(
     model: Model, context: Context, devices: Iterable[Device], log_lines: Iterable[str]
 ) -> tuple[DeviceMemory, ...]:
     """One entry for every device the engine knows, the CPU first; zeros where nothing lies. Of a load or of a plan."""
-    uses = _with_true_outputs(uses_from_log(log_lines), model, context)
+    lines = list(log_lines)
+    uses = _with_true_output(uses_from_log(lines), lines, _output_bytes(model, context))
     if (exact := breakdown(context.handle)) is not None:
         uses = _with_outputs(_with_true_weights(exact, model), uses)
     return assigned(devices, uses)
@@ -116,14 +117,17 @@ def _with_outputs(exact: Mapping[str, Use], logged: Mapping[str, Use]) -> dict[s
     return {name: replace(exact.get(name, Use()), output_bytes=logged.get(name, Use()).output_bytes) for name in names}
 
 
-def _with_true_outputs(logged: Mapping[str, Use], model: Model, context: Context) -> dict[str, Use]:
-    """The output buffer to the byte: a float for every word and sequence (llama_context::output_reserve).
-
-    The log rounds it. Where it says something else (T5 keeps embeddings as well), it is right.
-    """
-    formula = 4 * model.vocabulary.size * L.llama_n_seq_max(context.handle)
-    return {name: replace(use, output_bytes=formula) if abs(use.output_bytes - formula) <= _LOG_ROUNDS_BYTES else use
+def _with_true_output(logged: dict[str, Use], lines: Iterable[str], n_bytes: int) -> dict[str, Use]:
+    """The output buffer to the byte, which the log rounds. Where it says another size altogether, it is right."""
+    holders = {match[1] for line in lines for match in _SIZE_LINE.finditer(line) if match[2] == "output"}
+    return {name: replace(use, output_bytes=n_bytes)
+            if name in holders and abs(use.output_bytes - n_bytes) <= _LOG_ROUNDS_BYTES else use
             for name, use in logged.items()}
+
+
+def _output_bytes(model: Model, context: Context) -> int:
+    """A float for every word and sequence (llama_context::output_reserve; T5 keeps embeddings as well)."""
+    return int(4 * model.vocabulary.size * L.llama_n_seq_max(context.handle))
 
 
 def _with_true_weights(exact: Mapping[str, Use], model: Model) -> dict[str, Use]:
@@ -168,12 +172,14 @@ def _entry(device: Device, buffers: Mapping[str, Use]) -> DeviceMemory:
 
 
 def _lies_on(device: Device, buffer_type: str) -> bool:
-    """RPC's buffer types are called RPC0[host:port]; split buffers of a GPU CUDA0_Split."""
+    """Split buffers of a GPU are called CUDA0_Split; those of an RPC server have a name of their own."""
     if device.kind is DeviceKind.CPU:
         return is_host(buffer_type)
     if is_host(buffer_type):
         return False
-    return re.split(r"[\[_]", buffer_type)[0] == device.name
+    if device.buffer_type:
+        return buffer_type == device.buffer_type
+    return buffer_type.split("_")[0] == device.name
 
 
 def _cpu_first(devices: Iterable[Device]) -> list[Device]:

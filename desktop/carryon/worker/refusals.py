@@ -3,7 +3,7 @@
 import ctypes
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,28 +46,28 @@ class _GgufParameters(ctypes.Structure):
 def refusal_of_file(path: Path) -> Refused | None:
     """What is wrong with the file before the engine even looks at it; None if nothing is."""
     if not path.is_file():
-        return Refused(Reason.MISSING_FILE, f"{path} is not a file")
+        return Refused(Reason.MISSING_FILE, f"{path} is not a file", {"path": str(path)})
     try:
         with path.open("rb") as file:
             start = file.read(len(_MAGIC))
     except OSError as error:
-        return Refused(Reason.MISSING_FILE, f"{path}: {error.strerror}")
+        return Refused(Reason.MISSING_FILE, f"{path}: {error.strerror}", {"path": str(path)})
     if len(start) < len(_MAGIC) and _MAGIC.startswith(start):
         return _truncated(path, f"{len(start)} bytes long")
     return None if start == _MAGIC else Refused(Reason.NOT_GGUF, f"it starts with {start!r}")
 
 
-def refusal_of_load(path: Path, log: EngineLog) -> Refused:
-    """Why llama.cpp gave no model or no context."""
+def refusal_of_load(files: Sequence[Path], log: EngineLog) -> Refused:
+    """Why llama.cpp gave no model or no context of these files."""
     lines = [line.text for line in log.lines if line.level >= Level.WARN and line.text]
     detail = "\n".join(lines[-_DETAIL_LINES:])
     said = "\n".join(lines)
     if unknown := _NO_ARCHITECTURE.search(said):
         return Refused(Reason.UNSUPPORTED_ARCHITECTURE, detail, {"architecture": unknown[1]})
-    if missing := _missing_part(said, path):
+    if missing := _missing_part(said, files):
         return Refused(Reason.MISSING_FILE, detail, {"path": missing})
-    if _is_cut_short(said, path):
-        return _truncated(path, detail)
+    if _is_cut_short(said, files):
+        return _truncated(next(filter(_lacks_its_end, files), files[0]), detail)
     if _NO_MEMORY_AT_ALL.search(said):
         return Refused(Reason.OUT_OF_MEMORY, detail, _wanted(said))
     if _BAD_SETTING.search(said):
@@ -96,12 +96,17 @@ def whole_size_bytes(path: Path) -> int | None:
     return int(whole)
 
 
-def _is_cut_short(said: str, path: Path) -> bool:
+def _is_cut_short(said: str, files: Sequence[Path]) -> bool:
     """Shorter than its header says, or ended within the header: then the first complaint is that it cannot be read."""
     if _CUT_SHORT.search(said):
         return True
     header = _HEADER_ENDS.search(said)
-    return header is not None and header[1].startswith("failed to read") and path.stat().st_size > 0
+    return header is not None and header[1].startswith("failed to read") and all(path.stat().st_size for path in files)
+
+
+def _lacks_its_end(path: Path) -> bool:
+    whole = whole_size_bytes(path)
+    return whole is None or whole > path.stat().st_size
 
 
 def _truncated(path: Path, detail: str) -> Refused:
@@ -110,10 +115,10 @@ def _truncated(path: Path, detail: str) -> Refused:
     return Refused(Reason.TRUNCATED, detail, facts)
 
 
-def _missing_part(said: str, path: Path) -> str | None:
+def _missing_part(said: str, files: Sequence[Path]) -> str | None:
     """A model in several files lacks one of them."""
     names = [match[1] or match[2] for match in _MISSING_PART.finditer(said)]
-    return next((name for name in names if Path(name) != path and not Path(name).exists()), None)
+    return next((name for name in names if Path(name) not in files and not Path(name).exists()), None)
 
 
 def _wanted(said: str) -> dict[str, Any]:
