@@ -1,99 +1,42 @@
 """What to load and how: the verdict on every quant of a model, the best of them, reasons and repairs."""
 
-from dataclasses import dataclass, field
-from enum import Enum, StrEnum
+from collections.abc import Sequence
+from dataclasses import replace
 
-from carryon.fit.memory import Extras, Need, Placement
-from carryon.fit.room import Rooms
-from carryon.fit.speed import Pace
-from carryon.gguf.quants import KvType
+from carryon.fit.answers import Basis as Basis
+from carryon.fit.answers import Candidate as Candidate
+from carryon.fit.answers import Change as Change
+from carryon.fit.answers import Fit as Fit
+from carryon.fit.answers import Limit as Limit
+from carryon.fit.answers import Plan as Plan
+from carryon.fit.answers import Repair as Repair
+from carryon.fit.answers import Site as Site
+from carryon.fit.answers import Verdict as Verdict
+from carryon.fit.answers import Wishes as Wishes
+from carryon.fit.choice import chosen, chosen_context
+from carryon.fit.ladder import best_fit
+from carryon.fit.ladder import fewest_experts as fewest_experts
+from carryon.fit.ladder import largest_layers as largest_layers
+from carryon.fit.reasons import limit_of, reasons
+from carryon.fit.repairs import repairs
+from carryon.fit.verdict import assess as assess
+from carryon.fit.verdict import judged as judged
+from carryon.fit.wished import check
 from carryon.gguf.shape import ModelShape
 
 
-class Verdict(StrEnum):
-    """How well a model fits, from best to worst."""
+def plan(model: Sequence[Candidate] | ModelShape, site: Site, wishes: Wishes = Wishes()) -> Plan:  # noqa: B008
+    """The best way to run a model at this site; candidates come best quality first.
 
-    GPU = "fits on the GPU"
-    SPLIT = "fits, split"
-    RAM = "fits in RAM"
-    DISK = "runs from disk, slow"
-    TOO_BIG = "too big"
-
-
-class Basis(StrEnum):
-    """Where the memory figures come from."""
-
-    INSTANT = "instant"  # arithmetic
-    DRY_RUN = "dry run"  # the engine's own plan
-    MEASURED = "measured"  # a real load
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One file, or one quant type that could be made, of a model."""
-
-    quant: str
-    shape: ModelShape
-    path: str | None = None  # the file, where it is here; None: inferred from a sibling's header
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What the person wants; None leaves it to the plan."""
-
-    quant: str | None = None
-    n_ctx: int | None = None
-    kv_type: KvType | None = None
-    n_gpu_layers: int | None = None
-    n_cpu_experts: int | None = None
-    n_ubatch: int | None = None
-    n_parallel: int = 1
-    extras: Extras = field(default_factory=Extras)
-
-
-@dataclass(frozen=True)
-class Fit:
-    """How one candidate would lie in the rooms, and how fast it would run there."""
-
-    candidate: Candidate
-    placement: Placement
-    need: Need
-    verdict: Verdict
-    missing_bytes: int  # by how much it is too big; 0 where it fits
-    decode: Pace
-    prefill: Pace
-    basis: Basis = Basis.INSTANT
-    within: float | None = None  # "checked on this machine: within 0.02"; None: never checked
-
-
-class Limit(Enum):
-    """What keeps a model from being faster or better here."""
-
-    VRAM = "vram"
-    RAM = "ram"
-    NO_GPU = "no_gpu"
-    TRAINED_CONTEXT = "trained_context"
-    NOTHING = "nothing"
-
-
-@dataclass(frozen=True)
-class Repair:
-    """One change that would make it fit or make it faster, already evaluated. A click asks again with `wishes`."""
-
-    wishes: Wishes
-    fit: Fit
-    saves_bytes: int  # of the memory that limits; negative where it costs some
-    speedup: float  # decode, 1.0 = as fast as before
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The answer for one model on one machine. `fits` has one entry a candidate, best quality first."""
-
-    rooms: Rooms
-    wishes: Wishes
-    best: Fit  # what is recommended, or what was asked for by `wishes.quant`
-    fits: tuple[Fit, ...]
-    limit: Limit
-    reasons: tuple[str, ...]  # plain sentences (fit/words.py)
-    repairs: tuple[Repair, ...]
+    What is wished is kept and judged, never changed. Raises BadInput where a wish makes no sense.
+    """
+    candidates = (Candidate(model.quant, model),) if isinstance(model, ModelShape) else tuple(model)
+    check(candidates, wishes, site.rooms)
+    asked = [one for one in candidates if wishes.quant in (None, one.quant)]
+    n_ctx = wishes.n_ctx if wishes.n_ctx is not None else chosen_context(asked, site, wishes)
+    settled = replace(wishes, n_ctx=n_ctx)
+    fits = tuple(best_fit(one, site, settled) for one in candidates)
+    best = chosen([fit for fit in fits if wishes.quant in (None, fit.candidate.quant)])
+    limit = limit_of(best, fits, site.rooms)
+    said = reasons(best, fits, site, wishes, limit)
+    return Plan(site.rooms, wishes, best, fits, limit, said, repairs(fits, site, settled, best))

@@ -1,0 +1,196 @@
+"""Where one candidate goes: the ways to place it from the best to the last resort, and the first that fits."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from carryon.fit.answers import RANK, Candidate, Fit, Site, Wishes
+from carryon.fit.memory import Need
+from carryon.fit.placement import DEFAULT_UBATCH, Placement
+from carryon.fit.remembered import per_shape
+from carryon.fit.sharing import Sharing
+from carryon.fit.verdict import gpus_hold, judged, need_at, verdict_of
+from carryon.gguf.quants import KvType
+from carryon.gguf.shape import ModelShape
+
+# What is given up, in this order, before a layer leaves the GPU: a shorter stride through the prompt costs a little
+# reading speed, a KV cache of q8_0 next to nothing (KL divergence 0.001 on Llama-3-8B, llama.cpp #7412).
+_RUNGS = (
+    (KvType.F16, DEFAULT_UBATCH), (KvType.F16, 256), (KvType.Q8_0, DEFAULT_UBATCH), (KvType.Q8_0, 256)
+)  # fmt: skip
+
+
+def best_fit(candidate: Candidate, site: Site, wishes: Wishes) -> Fit:
+    """The best way to load one candidate with a context that is given (`wishes.n_ctx`).
+
+    What is wished is kept. Where nothing fits, the way that comes nearest: it can be loaded anyway.
+    """
+    nearest: list[tuple[int, int, _Way]] = []
+    for way in _ladder(candidate.shape, site, wishes):
+        verdict, missing_bytes = verdict_of(candidate.shape, way.placement, way.needed, site.rooms)
+        if verdict.fits:
+            return judged(candidate, way.placement, way.needed, site)
+        nearest.append((RANK[verdict], missing_bytes, way))
+    way = min(nearest, key=lambda one: one[:2])[2]
+    return judged(candidate, way.placement, way.needed, site)
+
+
+def largest_layers(candidate: Candidate, placement: Placement, site: Site) -> int:
+    """The most layers that the placement's GPUs hold, everything else as the placement says."""
+    return _Ways(candidate.shape, placement, site).most_layers().placement.n_gpu_layers
+
+
+def fewest_experts(candidate: Candidate, placement: Placement, site: Site) -> int:
+    """Of how many layers the experts have to stay in RAM, everything else as the placement says."""
+    return _Ways(candidate.shape, placement, site).fewest_experts().placement.n_cpu_experts
+
+
+def plain_fit(candidate: Candidate, placement: Placement, site: Site) -> Fit:
+    """The same with whole layers in RAM instead of experts: what experts in RAM are worth."""
+    whole = replace(placement, n_cpu_experts=0, n_gpu_layers=candidate.shape.n_gpu_layers_max)
+    way = _Ways(candidate.shape, whole, site).most_layers()
+    return judged(candidate, way.placement, way.needed, site)
+
+
+@per_shape
+def kv_type_fits(shape: ModelShape, kv_type: KvType) -> bool:
+    """Whether the heads can be cut into the type's blocks (llama-context.cpp refuses the others)."""
+    block = kv_type.ggml.block_elements
+    return all(
+        layer.attention.key_length % block == 0 and layer.attention.value_length % block == 0
+        for layer in shape.layers
+        if layer.attention
+    )
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One placement and what it needs."""
+
+    placement: Placement
+    needed: Need
+
+
+def _way(shape: ModelShape, placement: Placement, site: Site) -> _Way:
+    return _Way(placement, need_at(shape, placement, site))
+
+
+class _Ways:
+    """The ways to share one placement's layers and experts between its GPUs and the RAM."""
+
+    def __init__(self, shape: ModelShape, base: Placement, site: Site) -> None:
+        self._shape, self._base, self._site = shape, base, site
+        self._sharing = Sharing(shape, base, site.rooms)
+
+    def as_it_is(self) -> _Way:
+        """Nothing moved, shared out over the GPUs."""
+        return self._placed(self._base)
+
+    def fewest_experts(self) -> _Way:
+        """The experts of as few layers in RAM as the GPUs allow; all of them where even that is not enough."""
+        guess = self._sharing.fewest_experts(self._base)
+        return self._smallest(lambda count: replace(self._base, n_cpu_experts=count), self._shape.n_layers, guess)
+
+    def most_layers(self) -> _Way:
+        """As many layers on the GPUs as they hold; 0 where not one fits."""
+        most = self._shape.n_gpu_layers_max
+        guess = most - self._sharing.most_layers(self._base)
+        return self._smallest(lambda behind: replace(self._base, n_gpu_layers=most - behind), most, guess)
+
+    def holds(self, way: _Way) -> bool:
+        """Whether the GPUs hold their parts, and the RAM what cannot be read again."""
+        return gpus_hold(way.placement, way.needed, self._site.rooms)
+
+    def _placed(self, placement: Placement) -> _Way:
+        """The first way to share it out that holds, else the first of all."""
+        tries = (_way(self._shape, one, self._site) for one in self._sharing.ways(placement))
+        first = next(tries)
+        if self.holds(first):
+            return first
+        return next((one for one in tries if self.holds(one)), first)
+
+    def _smallest(self, placement_of: Callable[[int], Placement], most: int, guess: int) -> _Way:
+        """The way with the smallest number that holds, by bisection around a guess; `most` itself is not asked.
+
+        Nothing at all is asked first: with no weight left in RAM the engine needs less working memory, so that 0 may
+        hold where 1 does not.
+        """
+        whole = self._placed(placement_of(0))
+        if self.holds(whole):
+            return whole
+        low, high, found = 1, most, None
+        step = min(max(guess, 1), most)
+        while low < high:
+            way = self._placed(placement_of(step))
+            if self.holds(way):
+                high, found = step, way
+                step = max(low, step - 1) if step == guess else (low + high) // 2
+            else:
+                low = step + 1
+                step = min(high - 1, step + 1) if step == guess else (low + high) // 2
+        return found if found is not None and high < most else self._placed(placement_of(low))
+
+
+def _ladder(shape: ModelShape, site: Site, wishes: Wishes) -> Iterator[_Way]:
+    """Fully on GPUs as long as anything helps, then experts in RAM, then layers in RAM, then the processor alone."""
+    first, *tighter = _bases(shape, wishes)
+    names = _by_speed(site, wishes)
+    if not names or first.n_gpu_layers == 0:
+        yield _way(shape, replace(first, n_gpu_layers=wishes.n_gpu_layers or 0), site)
+        return
+    yield from _whole(shape, first, names, site)
+    if tighter and _may_hold(shape, tighter[-1], names, site):
+        for base in tighter:
+            whole = _whole(shape, base, names, site)
+            yield from (way for way in whole if gpus_hold(way.placement, way.needed, site.rooms))
+    yield from _parted(shape, replace(first, gpus=names), site, wishes)
+
+
+def _bases(shape: ModelShape, wishes: Wishes) -> list[Placement]:
+    """The rungs that the wishes leave open, each with every layer on GPUs where no number was wished."""
+    most = shape.n_gpu_layers_max
+    n_layers = most if wishes.n_gpu_layers is None else min(wishes.n_gpu_layers, most)
+    n_experts = min(wishes.n_cpu_experts or 0, shape.n_layers)
+    rungs = dict.fromkeys((wishes.kv_type or kv_type, wishes.n_ubatch or n_ubatch) for kv_type, n_ubatch in _RUNGS)
+    assert wishes.n_ctx is not None
+    return [
+        Placement(
+            wishes.n_ctx, kv_type, n_layers, n_experts, n_ubatch=n_ubatch, n_parallel=wishes.n_parallel,
+            use_mmap=wishes.use_mmap, extras=wishes.extras,
+        )
+        for kv_type, n_ubatch in rungs
+        if wishes.kv_type or kv_type_fits(shape, kv_type)
+    ]  # fmt: skip
+
+
+def _by_speed(site: Site, wishes: Wishes) -> tuple[str, ...]:
+    """The GPUs that may take layers, the fastest first; of equal ones the emptiest."""
+    rows = [
+        (speed.weights_bytes_per_s, room.usable_bytes, room.name)
+        for room, speed in zip(site.rooms.gpus, site.speeds.gpus, strict=True)
+        if wishes.gpus is None or room.name in wishes.gpus
+    ]
+    return tuple(name for *_, name in sorted(rows, key=lambda row: row[:2], reverse=True))
+
+
+def _whole(shape: ModelShape, base: Placement, names: tuple[str, ...], site: Site) -> Iterator[_Way]:
+    """All wished layers on one GPU, the fastest first; then on all of them together."""
+    for name in names:
+        yield _way(shape, replace(base, gpus=(name,)), site)
+    if len(names) > 1:
+        yield _Ways(shape, replace(base, gpus=names), site).as_it_is()
+
+
+def _parted(shape: ModelShape, base: Placement, site: Site, wishes: Wishes) -> Iterator[_Way]:
+    """A part in RAM: experts first, since a token reads few of them; then whole layers."""
+    if shape.is_moe and wishes.n_cpu_experts is None:
+        yield _Ways(shape, base, site).fewest_experts()
+        base = replace(base, n_cpu_experts=shape.n_layers)
+    if wishes.n_gpu_layers is None:
+        yield _Ways(shape, base, site).most_layers()
+
+
+def _may_hold(shape: ModelShape, base: Placement, names: tuple[str, ...], site: Site) -> bool:
+    """Whether the GPUs together could hold it: asked of the tightest rung, so that the others can be skipped."""
+    needed = need_at(shape, replace(base, gpus=names[:1]), site)
+    usable_bytes = sum(room.usable_bytes for room in site.rooms.gpus if room.name in names)
+    return sum(one.total_bytes for one in needed.gpus) <= usable_bytes

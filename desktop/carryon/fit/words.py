@@ -1,0 +1,266 @@
+"""Every sentence about a fit, for the window and for the command: states come in, words go out. No Qt."""
+
+import re
+
+from carryon.base.units import MEMORY_GB, NOT_MEASURED, context_text, memory_text
+from carryon.fit.answers import RANK, Basis, Change, Fit, Limit, Repair, Verdict
+from carryon.fit.memory import DeviceNeed
+from carryon.fit.quality import MEASURED_ON, Grade, Quality
+from carryon.fit.room import Room, Rooms
+from carryon.fit.speed import Basis as PaceBasis
+from carryon.fit.speed import Pace
+
+_MAKERS = re.compile(r"^(NVIDIA|AMD|Intel|Apple Inc\.)\s+|\b(GeForce|Radeon)\s+|\((R|TM)\)|\s+Graphics$", re.IGNORECASE)
+
+PACE_BASES = {
+    PaceBasis.MEASURED: "speed measured on this machine",
+    PaceBasis.PROBED: "speed from the memory bandwidth measured here",
+    PaceBasis.PARTS: "speed from the parts' published figures",
+    PaceBasis.GUESSED: "speed guessed: this part is not in our table",
+}
+MEMORY_BASES = {
+    Basis.INSTANT: "memory calculated from the file's header",
+    Basis.DRY_RUN: "memory: the engine's own plan",
+    Basis.MEASURED: "memory measured after loading",
+}
+GRADES = {
+    Grade.ORIGINAL: "the original",
+    Grade.NEAR_LOSSLESS: "no visible loss",
+    Grade.EXCELLENT: "excellent",
+    Grade.VERY_GOOD: "very good",
+    Grade.GOOD: "good",
+    Grade.FAIR: "fair, some loss",
+    Grade.POOR: "poor, clear loss",
+    Grade.BROKEN: "broken, for experiments",
+}
+LIMITS = {
+    Limit.VRAM: "The GPU's memory is the limit.",
+    Limit.RAM: "The RAM is the limit.",
+    Limit.NO_GPU: "No GPU can be used here, so the speed of the RAM is the limit.",
+    Limit.TRAINED_CONTEXT: "The context the model was trained for is the limit.",
+    Limit.NOTHING: "Nothing is in the way: it fits with room to spare.",
+}
+
+
+def verdict_text(fit: Fit) -> str:
+    """'Fits on the GPU', 'Fits, split', 'Too big by 3.2 GB'."""
+    match fit.verdict:
+        case Verdict.GPU:
+            count = sum(one.weights_bytes > 0 for one in fit.need.gpus)
+            return f"Fits on {count} GPUs" if count > 1 else "Fits on the GPU"
+        case Verdict.SPLIT:
+            return "Fits, split"
+        case Verdict.RAM:
+            return "Fits in RAM"
+        case Verdict.DISK:
+            return "Runs from disk, slow"
+        case Verdict.TOO_BIG:
+            return f"Too big by {memory_text(fit.missing_bytes)}"
+
+
+def verdict_sentence(fit: Fit, rooms: Rooms) -> str:
+    """The verdict and what it means, in one or two sentences."""
+    match fit.verdict:
+        case Verdict.GPU:
+            return f"{verdict_text(fit)}: {layers_text(fit)} on {gpus_text(fit, rooms)}."
+        case Verdict.SPLIT:
+            return f"Fits, split between {gpus_text(fit, rooms)} and RAM: {split_text(fit)}."
+        case Verdict.RAM:
+            return "Fits in RAM. The processor does all the work."
+        case Verdict.DISK:
+            return (
+                f"Runs from disk, slow: {memory_text(fit.missing_bytes)} of the weights find no room in RAM "
+                "and are read again and again."
+            )
+        case Verdict.TOO_BIG:
+            return f"Too big by {memory_text(fit.missing_bytes)}. {_where_missing(fit, rooms)}"
+
+
+def _where_missing(fit: Fit, rooms: Rooms) -> str:
+    """Which memory is too small."""
+    pairs = [*zip(fit.need.gpus, rooms.gpus, strict=True), (fit.need.ram, rooms.ram)]
+    over = [_too_small(one, room) for one, room in pairs if one.total_bytes > room.usable_bytes]
+    return " ".join([*over, "It can be loaded anyway, but that may fail."])
+
+
+def _too_small(one: DeviceNeed, room: Room) -> str:
+    given, wanted = memory_text(room.usable_bytes), memory_text(one.total_bytes)
+    return f"{short_name(room.label)} can give {given} and {wanted} would be needed."
+
+
+def layers_text(fit: Fit) -> str:
+    """'all 33 layers', '28 of 33 layers'; the output layer counts as one."""
+    most = fit.candidate.shape.n_gpu_layers_max
+    placed = fit.placement.n_gpu_layers
+    return f"all {most} layers" if placed >= most else f"{placed} of {most} layers"
+
+
+def split_text(fit: Fit) -> str:
+    """'28 of 33 layers on the GPU', 'experts of 22 of 48 layers in RAM'."""
+    shape, placed = fit.candidate.shape, fit.placement
+    experts = f"experts of {placed.n_cpu_experts} of {shape.n_layers} layers in RAM"
+    if not (shape.is_moe and placed.n_cpu_experts):
+        return f"{layers_text(fit)} on the GPU"
+    if placed.n_gpu_layers >= shape.n_gpu_layers_max:
+        return experts
+    return f"{layers_text(fit)} on the GPU, {experts}"
+
+
+def gpus_text(fit: Fit, rooms: Rooms) -> str:
+    """'RTX 4060', 'RTX 3090 and RTX 3060': the GPUs that hold anything; equal ones are counted."""
+    names = [short_name(room.label) for one, room in zip(fit.need.gpus, rooms.gpus, strict=True) if one.weights_bytes]
+    counted = [f"{names.count(name)} × {name}" if names.count(name) > 1 else name for name in dict.fromkeys(names)]
+    return " and ".join(counted) or "the GPU"
+
+
+def short_name(label: str) -> str:
+    """'NVIDIA GeForce RTX 4060' is 'RTX 4060' to everybody."""
+    return _MAKERS.sub("", label).strip() or label
+
+
+def range_text(pace: Pace) -> str:
+    """'38–46', '3.1–4.0', 'below 0.1'; a dash where nothing can be said."""
+    if pace.high <= 0:
+        return NOT_MEASURED
+    if pace.high < 0.1:
+        return "below 0.1"
+    low, high = _speed(pace.low), _speed(pace.high)
+    return high if low == high else f"{low}–{high}"
+
+
+def _speed(value: float) -> str:
+    return f"{value:,.0f}" if value >= 9.95 else f"{value:.1f}"
+
+
+def pace_text(pace: Pace) -> str:
+    """'38–46 tokens/s'."""
+    spoken = range_text(pace)
+    return spoken if spoken == NOT_MEASURED else f"{spoken} tokens/s"
+
+
+def basis_text(fit: Fit) -> str:
+    """'speed from the parts' published figures · memory calculated, checked on this machine: within 2 %'."""
+    return f"{PACE_BASES[fit.decode.basis]} · {memory_basis_text(fit)}"
+
+
+def memory_basis_text(fit: Fit) -> str:
+    """What the memory figures come from, and how well they did here before."""
+    if fit.within is None:
+        return MEMORY_BASES[fit.basis]
+    return f"{MEMORY_BASES[fit.basis]}, checked on this machine: {within_text(fit.within)}"
+
+
+def within_text(share: float) -> str:
+    """'within 2 %', 'within 0.3 %'."""
+    percent = share * 100
+    return f"within {percent:.0f} %" if percent >= 1 else f"within {max(percent, 0.1):.1f} %"
+
+
+def quality_text(quality: Quality) -> str:
+    """'good', 'poor, clear loss'."""
+    return GRADES[quality.grade]
+
+
+def quality_sentence(quality: Quality) -> str:
+    """'Quality: good, typically 2.8 % higher perplexity than the original (Llama-3-8B).'"""
+    if quality.grade is Grade.ORIGINAL:
+        return "Quality: the original, nothing is lost."
+    if quality.perplexity_rise is None:
+        return f"Quality: {quality_text(quality)}."
+    percent = f"{quality.perplexity_rise * 100:.1f}" if quality.perplexity_rise >= 0.001 else "under 0.1"
+    typical = f"typically {percent} % higher perplexity than the original ({MEASURED_ON})"
+    return f"Quality: {quality_text(quality)}, {typical}."
+
+
+def limit_text(limit: Limit) -> str:
+    """What limits, in a sentence."""
+    return LIMITS[limit]
+
+
+def summary(fit: Fit, rooms: Rooms, *, is_choice: bool) -> str:
+    """'Q4_K_M is recommended. Needs 5.9 of 7.2 GB free on RTX 4060 (weights 4.4, context 8k 1.1, reserve 0.3).'"""
+    named = fit.candidate.quant
+    chosen = f"{named} is recommended." if fit.verdict.fits else f"Nothing fits; {named} comes nearest."
+    needs = f"Needs {' and '.join(_needs(fit, rooms))}."
+    return f"{chosen} {needs}" if is_choice and named else needs
+
+
+def _needs(fit: Fit, rooms: Rooms) -> list[str]:
+    """What is needed of every memory that holds weights; of the RAM only where it matters."""
+    n_ctx = fit.placement.n_ctx
+    if rooms.is_unified:
+        return [_need_text(_together((fit.need.ram, *fit.need.gpus)), rooms.ram, n_ctx)]
+    pairs = zip(fit.need.gpus, rooms.gpus, strict=True)
+    gpus = [_need_text(one, room, n_ctx) for one, room in pairs if one.weights_bytes]
+    if gpus and fit.verdict is Verdict.GPU:
+        return gpus
+    return [*gpus, _need_text(fit.need.ram, rooms.ram, n_ctx)]
+
+
+def _need_text(one: DeviceNeed, room: Room, n_ctx: int) -> str:
+    parts = [("weights", one.weights_bytes), (f"context {context_text(n_ctx)}", one.kv_bytes)]
+    parts += [("working", one.compute_bytes + one.output_bytes), ("beside it", one.extra_bytes)]
+    parts += [("reserve", room.reserve_bytes)]
+    listed = ", ".join(f"{name} {_number(size)}" for name, size in parts if size >= MEMORY_GB / 20)
+    place = "RAM" if room.label == "RAM" else short_name(room.label)
+    wanted = one.total_bytes + room.reserve_bytes
+    return f"{_number(wanted)} of {_number(room.free_bytes)} GB free on {place} ({listed})".replace("on RAM", "in RAM")
+
+
+def _number(size_bytes: int) -> str:
+    return f"{size_bytes / MEMORY_GB:.1f}"
+
+
+def _together(needs: tuple[DeviceNeed, ...]) -> DeviceNeed:
+    return DeviceNeed(
+        sum(one.weights_bytes for one in needs),
+        sum(one.kv_bytes for one in needs),
+        sum(one.compute_bytes for one in needs),
+        sum(one.output_bytes for one in needs),
+        sum(one.extra_bytes for one in needs),
+    )
+
+
+def repair_text(repair: Repair, before: Fit) -> str:
+    """'KV cache q8_0: saves 1.4 GB, fits on the GPU'."""
+    return f"{_change_text(repair, before)}: {_effect_text(repair, before)}"
+
+
+def _change_text(repair: Repair, before: Fit) -> str:
+    fit, placed = repair.fit, repair.fit.placement
+    match repair.change:
+        case Change.QUANT:
+            return f"{fit.candidate.quant} instead of {before.candidate.quant}"
+        case Change.KV_TYPE:
+            return f"KV cache {placed.kv_type.value}"
+        case Change.CONTEXT:
+            return f"Context {context_text(placed.n_ctx)}"
+        case Change.LAYERS:
+            return "CPU only" if placed.n_gpu_layers == 0 else f"{layers_text(fit)} on the GPU".capitalize()
+        case Change.EXPERTS:
+            return f"Experts of {placed.n_cpu_experts} layers in RAM"
+        case Change.UBATCH:
+            return f"Ubatch {placed.n_ubatch}"
+        case Change.PARALLEL:
+            return f"One slot instead of {before.placement.n_parallel}"
+        case Change.PROGRAM:
+            return f"Close {repair.program.name if repair.program else 'another program'}"
+
+
+def _effect_text(repair: Repair, before: Fit) -> str:
+    """What it saves, and then how it fits or how much faster it is."""
+    parts = [_saving_text(repair)] if repair.saves_bytes > MEMORY_GB / 20 else []
+    if RANK[repair.fit.verdict] < RANK[before.verdict]:
+        parts.append(_lowered(verdict_text(repair.fit)))
+    elif repair.speedup > 1:
+        parts.append(f"{repair.speedup:.1f} times as fast")
+    return ", ".join(parts)
+
+
+def _saving_text(repair: Repair) -> str:
+    saved = memory_text(repair.saves_bytes)
+    return f"holds {saved}" if repair.change is Change.PROGRAM else f"saves {saved}"
+
+
+def _lowered(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
