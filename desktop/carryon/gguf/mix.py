@@ -80,22 +80,26 @@ class _Group:
 
     def __init__(self, tensors: tuple[TensorInfo, ...], numbers: tuple[int, ...]) -> None:
         self._tensors, self._numbers = tensors, numbers
+        self._counts = [one.n_elements for one in tensors]
         self._mixes: dict[tuple[int, ...], tuple[tuple[TensorInfo, ...], int]] = {}
         self._made: dict[tuple[int, int], TensorInfo] = {}
 
     def retyped(self, types: list[int]) -> tuple[tuple[TensorInfo, ...], int]:
         """The tensors in the types of their slots, and the bytes they take in a file."""
         key = tuple([types[number] for number in self._numbers])
-        if key not in self._mixes:
-            tensors = tuple(self._one(at, type_id) for at, type_id in enumerate(key))
-            self._mixes[key] = (tensors, sum(padded_bytes(one.size_bytes) for one in tensors))
-        return self._mixes[key]
-
-    def _one(self, at: int, type_id: int) -> TensorInfo:
-        found = self._made.get((at, type_id))
+        found = self._mixes.get(key)
         if found is None:
-            found = self._made[at, type_id] = _retyped(self._tensors[at], type_id)
+            tensors = tuple([self._made.get(one) or self._make(*one) for one in enumerate(key)])
+            found = self._mixes[key] = tensors, sum([padded_bytes(one.size_bytes) for one in tensors])
         return found
+
+    def _make(self, at: int, type_id: int) -> TensorInfo:
+        old = self._tensors[at]
+        kept = type_id == _KEPT_TYPE
+        size_bytes = old.size_bytes if kept else GGML_TYPES[type_id].size_bytes(self._counts[at])
+        made = TensorInfo(old.name, old.shape, old.type_id if kept else type_id, size_bytes)
+        self._made[at, type_id] = made
+        return made
 
 
 class _Mixer:
@@ -190,13 +194,6 @@ def _slots_of(shape: ModelShape) -> dict[str, _Slot]:
         is_stack = len(tensor.shape) > 2 and tensor.shape[2] > 1
         slots[name] = _Slot(role, tensor.shape[0], is_stack, kind.has_eight_bits, place, nth)
     return slots
-
-
-def _retyped(tensor: TensorInfo, type_id: int) -> TensorInfo:
-    if type_id == _KEPT_TYPE:
-        return TensorInfo(tensor.name, tensor.shape, tensor.type_id, tensor.size_bytes)
-    size_bytes = GGML_TYPES[type_id].size_bytes(tensor.n_elements)
-    return TensorInfo(tensor.name, tensor.shape, type_id, size_bytes)
 
 
 def _type_id(name: str) -> int:
