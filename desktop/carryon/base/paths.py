@@ -23,6 +23,11 @@ class Home:
         return self.root / "chats.sqlite"
 
     @property
+    def library(self) -> Path:
+        """What is known of models and of this machine: the index, measurements, what was learnt."""
+        return self.root / "library.sqlite"
+
+    @property
     def models(self) -> Path:
         return self.root / "models"
 
