@@ -15,8 +15,8 @@ _BOUNDS = {
     "n_layers": ("number of layers", 1, 512),
     "n_embd": ("embedding length", 1, 1 << 18),
     "n_heads": ("number of heads", 1, 4096),
-    "n_kv_heads": ("number of KV heads", 1, 4096),
-    "head_length": ("head size", 1, 1 << 14),
+    "n_kv_heads": ("number of KV heads", 0, 4096),
+    "head_length": ("head size", 0, 1 << 14),
     "n_ff": ("feed-forward length", 0, 1 << 21),
     "n_vocab": ("vocabulary", 1, 1 << 24),
     "n_ctx_train": ("trained context", 1, 1 << 30),
@@ -55,25 +55,26 @@ class Parameters:
     name: str = ""
 
     def __post_init__(self) -> None:
-        if self.n_kv_heads == 0:
-            object.__setattr__(self, "n_kv_heads", self.n_heads)
-        if self.head_length == 0 and self.n_heads > 0 and self.n_embd % self.n_heads == 0:
-            object.__setattr__(self, "head_length", self.n_embd // self.n_heads)
-        self._check_heads_divide()
         for field, (what, least, most) in _BOUNDS.items():
             _check_bounds(what, getattr(self, field), least, most)
-        self._check_kv_heads()
+        self._check_heads()
         self._check_feed_forward()
 
-    def _check_heads_divide(self) -> None:
-        if self.head_length == 0 and self.n_heads > 0:
+    @property
+    def head_size(self) -> int:
+        return self.head_length or self.n_embd // self.n_heads
+
+    @property
+    def kv_heads(self) -> int:
+        return self.n_kv_heads or self.n_heads
+
+    def _check_heads(self) -> None:
+        if self.head_length == 0 and self.n_embd % self.n_heads:
             raise BadInput(
                 f"An embedding length of {self.n_embd:,} cannot be shared out among {self.n_heads:,} heads.",
                 "Type the head size, or a number of heads that divides the embedding length.",
             )
-
-    def _check_kv_heads(self) -> None:
-        if self.n_heads % self.n_kv_heads:
+        if self.n_heads % self.kv_heads:
             raise BadInput(
                 f"{self.n_heads:,} heads cannot share {self.n_kv_heads:,} KV heads.",
                 "Type a number of KV heads that divides the number of heads.",
@@ -134,9 +135,9 @@ def _layer(parameters: Parameters, index: int) -> LayerShape:
     sees_all = parameters.full_every > 0 and (index + 1) % parameters.full_every == 0
     attention = Attention(
         parameters.n_heads,
-        parameters.n_kv_heads,
-        parameters.head_length,
-        parameters.head_length,
+        parameters.kv_heads,
+        parameters.head_size,
+        parameters.head_size,
         0 if sees_all else parameters.window,
     )
     return LayerShape((*_attention(parameters, index), *feed_forward), attention)
@@ -144,15 +145,15 @@ def _layer(parameters: Parameters, index: int) -> LayerShape:
 
 def _attention(parameters: Parameters, index: int) -> Iterator[TensorInfo]:
     n_embd, block = parameters.n_embd, f"blk.{index}"
-    query, key = parameters.n_heads * parameters.head_length, parameters.n_kv_heads * parameters.head_length
+    query, key = parameters.n_heads * parameters.head_size, parameters.kv_heads * parameters.head_size
     yield _norm(f"{block}.attn_norm.weight", n_embd)
     yield _matrix(f"{block}.attn_q.weight", n_embd, query)
     yield _matrix(f"{block}.attn_k.weight", n_embd, key)
     yield _matrix(f"{block}.attn_v.weight", n_embd, key)
     yield _matrix(f"{block}.attn_output.weight", query, n_embd)
     if parameters.n_experts:  # Qwen3 norms its queries and keys
-        yield _norm(f"{block}.attn_q_norm.weight", parameters.head_length)
-        yield _norm(f"{block}.attn_k_norm.weight", parameters.head_length)
+        yield _norm(f"{block}.attn_q_norm.weight", parameters.head_size)
+        yield _norm(f"{block}.attn_k_norm.weight", parameters.head_size)
     yield _norm(f"{block}.ffn_norm.weight", n_embd)
 
 
