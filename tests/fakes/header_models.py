@@ -284,6 +284,33 @@ def lfm2(name, n_embd, n_ff, n_heads, n_kv_heads, n_vocab, attending, n_layers=1
     return fields, [*outside, *in_layers(n_layers, layer)]
 
 
+def glm4moe(name, n_layers, n_embd, n_ff, n_heads, n_kv_heads, n_vocab, head, count, used, n_ff_expert):
+    """Experts after one dense layer, and at the end a block that predicts a further token, which is not loaded."""
+    last = n_layers  # the predicting block; the file counts it with the others
+    fields = general(
+        "glm4moe", name, n_layers + 1, n_embd, n_ff, n_heads, n_kv_heads, 131072, n_vocab, **heads(head),
+        expert_count=count, expert_used_count=used, expert_feed_forward_length=n_ff_expert, expert_shared_count=1,
+        leading_dense_block_count=1, expert_gating_func=2, nextn_predict_layers=1,
+    )  # fmt: skip
+    fields["glm4moe.rope.dimension_count"] = head // 2
+
+    def layer(number):
+        own = attention(n_embd, n_heads, n_kv_heads, head, has_biases=True)
+        own += [("post_attention_norm.weight", [n_embd], "F32")]
+        own += (
+            feed_forward(n_embd, n_ff)[1:] if number == 0 else shared_and_experts(n_embd, n_ff_expert, count, 1, True)
+        )
+        return own + ([] if number < last else next_token_block(n_embd))
+
+    return fields, [*ends(n_embd, n_vocab), *in_layers(n_layers + 1, layer)]
+
+
+def next_token_block(n_embd):
+    """What a predicting block has beside an ordinary one."""
+    norms = [(f"nextn.{one}.weight", [n_embd], "F32") for one in ("enorm", "hnorm", "shared_head_norm")]
+    return [("nextn.eh_proj.weight", [2 * n_embd, n_embd], "F16"), *norms]
+
+
 # The thirteen of the accuracy table: (fields, tensors) by a short name.
 MODELS = {
     "llama31-8b": lambda: llama_like(
@@ -315,10 +342,11 @@ MODELS = {
         more={"attention.scale": 0.0078125, "embedding_scale": 12.0, "residual_scale": 0.22, "logit_scale": 16.0},
     ),
 }  # fmt: skip
-# Others, for what the thirteen do not have: recurrent state, layers without a cache, a window that goes unsaid.
+# Others, for what the thirteen do not have: recurrent state, layers without a cache, unsaid windows, unloaded blocks.
 MORE_MODELS = {
     "mamba-1.4b": lambda: mamba("Mamba-1.4B", 48, 2048, 50280),
     "lfm2-1.2b": lambda: lfm2("LFM2-1.2B", 2048, 8192, 32, 8, 65536, attending=(2, 5, 8, 10, 12, 14)),
+    "glm45-air": lambda: glm4moe("GLM-4.5-Air", 46, 4096, 10944, 96, 8, 151552, 128, 128, 8, 1408),
     "gemma2-2b": lambda: gemma2("Gemma-2-2B", 26, 2304, 9216, 8, 4, 8192, 256000, 256),
 }
 

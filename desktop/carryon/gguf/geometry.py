@@ -4,16 +4,20 @@ Sources: llama-hparams.cpp, llama-model.cpp (load_hparams, create_memory), model
 llama.cpp 0c1e57098; tests/gguf/test_gguf_geometry.py holds every rule against the engine itself.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from carryon.gguf.deepseek4 import kept_by_deepseek4
+from carryon.gguf.kept import Attention, Kept
 from carryon.gguf.keys import Keys
 from carryon.gguf.windows import windows
 
 _STATE_BYTES = 4  # recurrent state is kept in F32
-_RECURRENT = {"mamba", "mamba2", "rwkv6", "rwkv6qwen2", "rwkv7", "arwkv7"}
-_RECURRENT_WITHOUT_KV_HEADS = {
-    "jamba", "plamo2", "granitehybrid", "lfm2", "lfm2moe", "kimi-linear", "bailingmoe3", "kimi-k3", "glm5-next",
-}  # fmt: skip
+_RWKV = {"rwkv6", "rwkv6qwen2", "rwkv7", "arwkv7"}
+_WITHOUT_GROUPS = {"mamba", "jamba"}  # of their state; the others read ssm.group_count
+_RECURRENT = _RWKV | {"mamba", "mamba2"}
+_LFM2 = {"lfm2", "lfm2moe"}
+_DELTA_ATTENTION = {"kimi-linear", "bailingmoe3", "kimi-k3", "glm5-next"}
+_RECURRENT_WITHOUT_KV_HEADS = _LFM2 | _DELTA_ATTENTION | {"jamba", "plamo2", "granitehybrid"}
 # architecture -> every so manieth layer has attention, where the file does not list the layers
 _ATTENTION_INTERVALS = {"qwen3next": 4, "qwen35": 4, "qwen35moe": 4, "qwen4exp": 4, "minimax-01": 8}
 _NEMOTRON = {"nemotron_h", "nemotron_h_moe"}
@@ -21,35 +25,28 @@ _NOTHING_KEPT = {  # embedding and diffusion models: create_memory answers nullp
     "bert", "jina-bert-v2", "jina-bert-v3", "nomic-bert", "nomic-bert-moe", "neo-bert", "eurobert", "wavtokenizer-dec",
     "modern-bert", "gemma-embedding", "dream", "llada", "llada-moe", "rnd1",
 }  # fmt: skip
+_LATENT = {"deepseek2", "mistral4", "deepseek32", "glm-dsa", "dots3note", "hy_v4"} | _DELTA_ATTENTION
 # The prediction blocks at the end are for another context; only in these does the main one keep a cache for them too.
-_NEXTN_KEEPS_KV = {"jamba", "plamo2", "granitehybrid", "lfm2", "lfm2moe", "kimi-linear", "bailingmoe3", "kimi-k3",
-                   "falcon-h1", "minimax-m3", "hy_v4"}  # fmt: skip
+_NEXTN_KEEPS_KV = (_RECURRENT_WITHOUT_KV_HEADS | {"falcon-h1", "minimax-m3", "hy_v4"}) - {"glm5-next"}
 _GEMMA3N_KV_LAYERS = 20  # models/gemma3n.cpp: the layers after these reuse the cache of two of them
 
 
-@dataclass(frozen=True)
-class Attention:
-    """The KV cache geometry of one layer. `value_length` 0: only keys are kept (MLA)."""
-
-    n_heads: int
-    n_kv_heads: int
-    key_length: int
-    value_length: int
-    window: int = 0  # tokens that the layer looks back; 0 = all of them
-
-
-@dataclass(frozen=True)
-class Kept:
-    """What one layer remembers of a conversation."""
-
-    attention: Attention | None = None  # None: no KV cache
-    recurrent_bytes: int = 0  # of one sequence, whatever its length
-
-
-def kept_by_layers(keys: Keys, n_layers: int, n_extra: int) -> tuple[Kept, ...]:
-    """One entry for each block; the last `n_extra` of them predict further tokens and belong to no usual context."""
+def kept_by_layers(keys: Keys) -> tuple[Kept, ...]:
+    """One entry for each layer that the engine makes, which may be more than the file has blocks."""
+    n_layers, n_extra = keys.block_counts()
     if keys.architecture in _NOTHING_KEPT:
         return (Kept(),) * n_layers
+    if keys.architecture == "deepseek4":
+        return kept_by_deepseek4(keys, n_layers, n_extra)
+    kept = _kept_by_blocks(keys, n_layers, n_extra)
+    if keys.architecture == "nanbeige":  # goes through all its blocks several times, each time with a cache of its own
+        return kept * max(keys.number("num_loops", 1), 1)
+    if keys.architecture == "graniteswitch":  # one more layer, with one head, chooses the adapter of each token
+        return (*kept, Kept(Attention(1, 1, *_head_sizes(keys, keys.number("attention.head_count"))[0])))
+    return kept
+
+
+def _kept_by_blocks(keys: Keys, n_layers: int, n_extra: int) -> tuple[Kept, ...]:
     recurrent = _recurrent_layers(keys, n_layers, n_extra)
     attending = _attending_layers(keys, n_layers, n_extra, recurrent)
     geometry, state = _geometry(keys, n_layers, n_extra), _state_bytes(keys, n_layers)
@@ -113,12 +110,12 @@ def _layers_with_own_kv(keys: Keys, n_layers: int) -> int:
 def _geometry(keys: Keys, n_layers: int, n_extra: int) -> tuple[Attention | None, ...]:
     n_heads, n_kv_heads = keys.per_layer("attention.head_count", n_layers), _kv_heads(keys, n_layers)
     looks_back = windows(keys, n_layers, n_extra)
-    full, windowed = _head_sizes(keys, n_heads[0] if n_heads else 0)
-    is_mla = keys.number("attention.key_length_mla") > 0 and keys.number("attention.value_length_mla") > 0
+    full, windowed = _head_sizes(keys, n_heads[0])
+    is_latent = keys.architecture in _LATENT and keys.number("attention.key_length_mla") > 0
     layers = []
     for layer in range(n_layers):
         key, value = windowed if looks_back[layer] else full
-        one = Attention(n_heads[layer], n_kv_heads[layer], key, 0 if is_mla else value, looks_back[layer])
+        one = Attention(n_heads[layer], n_kv_heads[layer], key, 0 if is_latent else value, looks_back[layer])
         layers.append(_with_indexer(keys, one, layer, n_layers, n_extra) if one.n_kv_heads * key else None)
     return tuple(layers)
 
@@ -184,22 +181,29 @@ def _owns_indexer(keys: Keys, layer: int, main: int) -> bool:
 
 def _state_bytes(keys: Keys, n_layers: int) -> int:
     """Of one recurrent layer and one sequence: llama_hparams::n_embd_r + n_embd_s."""
-    return _STATE_BYTES * sum(_state_numbers(keys, n_layers))
+    architecture, n_embd = keys.architecture, keys.number("embedding_length")
+    n_heads = keys.per_layer("attention.head_count", n_layers)[0]
+    if architecture in _RWKV:
+        numbers = (keys.number("token_shift_count", 2) + keys.number("wkv.head_size")) * n_embd
+    elif architecture in _LFM2:
+        numbers = n_embd * (keys.number("shortconv.l_cache") - 1)
+    elif architecture in _DELTA_ATTENTION:
+        head = keys.number("kda.head_dim")
+        numbers = 3 * _convolution_steps(keys, 3) * n_heads * head + head * head * n_heads
+    elif architecture == "minimax-01":
+        head = _head_sizes(keys, n_heads)[0][0]
+        numbers = head * head * n_heads
+    else:
+        numbers = _ssm_numbers(keys)
+    return _STATE_BYTES * max(numbers, 0)
 
 
-def _state_numbers(keys: Keys, n_layers: int) -> tuple[int, int]:
-    n_embd, n_heads = keys.number("embedding_length"), keys.per_layer("attention.head_count", n_layers)[0]
-    kernel = keys.number("ssm.conv_kernel")
+def _ssm_numbers(keys: Keys) -> int:
     inner, state = keys.number("ssm.inner_size"), keys.number("ssm.state_size")
-    if head := keys.number("wkv.head_size"):
-        return keys.number("token_shift_count", 2) * n_embd, head * n_embd
-    if cache := keys.number("shortconv.l_cache"):
-        return n_embd * (cache - 1), state * inner
-    if head := keys.number("kda.head_dim"):
-        return 3 * (kernel - 1 if kernel else 3) * n_heads * head, head * head * n_heads
-    groups = keys.number("ssm.group_count")
-    convolution = (kernel - 1 if kernel else 0) * (inner + 2 * groups * state)
-    if keys.architecture == "minimax-01":
-        head = keys.number("attention.key_length", n_embd // n_heads if n_heads else 0)
-        return convolution, head * head * n_heads
-    return convolution, state * inner
+    groups = 0 if keys.architecture in _WITHOUT_GROUPS else keys.number("ssm.group_count")
+    return _convolution_steps(keys, 0) * (inner + 2 * groups * state) + state * inner
+
+
+def _convolution_steps(keys: Keys, unsaid: int) -> int:
+    kernel = keys.number("ssm.conv_kernel")
+    return kernel - 1 if kernel else unsaid

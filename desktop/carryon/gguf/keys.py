@@ -7,6 +7,7 @@ from carryon.gguf.cursor import DAMAGED_HINT
 from carryon.gguf.header import Header, Scalar
 
 _MOST = 1 << 31
+_MOST_LAYERS = 512  # LLAMA_MAX_LAYERS, llama-hparams.h
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,15 @@ class Keys:
             return None
         values = tuple(self._whole(full, one) for one in self.header.arrays[full])
         return (*values, *(0,) * n_layers)[:n_layers]
+
+    def block_counts(self) -> tuple[int, int]:
+        """Blocks in the file, and how many of them at the end predict further tokens (NextN, MTP)."""
+        n_blocks, n_extra = self.number("block_count"), self.number("nextn_predict_layers")
+        if not 0 < n_blocks <= _MOST_LAYERS:
+            raise self.refuse(f"it says that it has {n_blocks:,} layers")
+        if n_extra > n_blocks:
+            raise self.refuse(f"{n_extra} of its {n_blocks} layers are said to predict further tokens")
+        return n_blocks, n_extra
 
     def refuse(self, what: str) -> BadFile:
         """The error that names the file; `what` says what is wrong with it."""

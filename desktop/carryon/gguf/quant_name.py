@@ -18,7 +18,7 @@ _FALLBACKS = {"Q2_K": "Q4_0", "Q3_K": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q
 _EVERY_IQ_FALLBACK = "IQ4_NL"
 # base type -> (type that shows it among the finer tensors, name); the first that is there counts.
 _VARIANTS = {
-    "Q3_K": (("Q5_K", "Q3_K_L"), ("Q4_K", "Q3_K_M"), ("", "Q3_K_S")),
+    "Q3_K": (("Q4_K", "Q3_K_M"), ("Q5_K", "Q3_K_L"), ("", "Q3_K_S")),
     "Q4_K": (("Q6_K", "Q4_K_M"), ("", "Q4_K_S")),
     "Q5_K": (("Q6_K", "Q5_K_M"), ("", "Q5_K_S")),
     "IQ3_S": (("Q4_K", "IQ3_M"), ("", "IQ3_S")),

@@ -7,17 +7,15 @@ from pathlib import Path
 
 from carryon.base.errors import BadFile, Unsupported
 from carryon.gguf.architectures import refuse_unknown
-from carryon.gguf.geometry import Attention as Attention
 from carryon.gguf.geometry import kept_by_layers
 from carryon.gguf.grouping import grouped
 from carryon.gguf.header import Header
+from carryon.gguf.kept import Attention as Attention
 from carryon.gguf.keys import Keys
 from carryon.gguf.quant_name import quant_of
 from carryon.gguf.quants import GGML_TYPES
 from carryon.gguf.split import read_model
 from carryon.gguf.tensors import TensorInfo as TensorInfo
-
-_MOST_LAYERS = 512  # LLAMA_MAX_LAYERS, llama-hparams.h
 
 
 @dataclass(frozen=True)
@@ -97,9 +95,8 @@ def shape_of(headers: Sequence[Header]) -> ModelShape:
     first = headers[0]
     refuse_unknown(first)
     keys, tensors = Keys(first), _tensors(headers)
-    n_blocks, n_extra = _block_counts(keys)
-    groups = grouped(tensors, first.architecture, n_blocks, n_blocks - n_extra)
-    kept = kept_by_layers(keys, n_blocks, n_extra)
+    (n_blocks, n_extra), kept = keys.block_counts(), kept_by_layers(keys)
+    groups = grouped(tensors, first.architecture, len(kept), n_blocks - n_extra)
     layers = tuple(
         LayerShape(tuple(own), one.attention, one.recurrent_bytes) for own, one in zip(groups.layers, kept, strict=True)
     )
@@ -138,16 +135,6 @@ def _tensors(headers: Sequence[Header]) -> tuple[TensorInfo, ...]:
     if len({tensor.name for tensor in tensors}) < len(tensors):
         raise BadFile(f"Two parts of {headers[0].file_name} hold the same tensor.", "Download the parts again.")
     return tensors
-
-
-def _block_counts(keys: Keys) -> tuple[int, int]:
-    """All blocks, and how many of them at the end predict further tokens (NextN)."""
-    n_blocks, n_extra = keys.number("block_count"), keys.number("nextn_predict_layers")
-    if not 0 < n_blocks <= _MOST_LAYERS:
-        raise keys.refuse(f"it says that it has {n_blocks:,} layers")
-    if n_extra > n_blocks:
-        raise keys.refuse(f"{n_extra} of its {n_blocks} layers are said to predict further tokens")
-    return n_blocks, n_extra
 
 
 def _widest(tensors: Sequence[TensorInfo], ending: str) -> int:
