@@ -1,28 +1,105 @@
-"""The engine's working memory: compute buffers by closed form, and how far the forms can be off."""
+"""The engine's working memory: the buffer that its graph needs on each device, by laying the graph out as it does."""
 
+from dataclasses import dataclass
+from itertools import accumulate
+
+from carryon.fit.body import ROTATED, Batch, body_of, peak_bytes
+from carryon.fit.cache import cells
+from carryon.fit.flow import Width
+from carryon.fit.graph import F32, embedding, handed_over
 from carryon.fit.placement import Placement
-from carryon.fit.spread import Spread
-from carryon.gguf.shape import ModelShape
+from carryon.fit.remembered import per_shape
+from carryon.fit.room import Backend, Rooms
+from carryon.fit.spread import Span, Spread
+from carryon.fit.storage import ALIGNMENT
+from carryon.gguf.shape import Attention, ModelShape
 
-_F32 = 4
+_F16, _I32, _I64 = 2, 4, 8
+_NOTHING = Width()
 
 
-def compute_bytes(shape: ModelShape, spread: Spread, placement: Placement) -> tuple[int, tuple[int, ...]]:
+def compute_bytes(shape: ModelShape, spread: Spread, placement: Placement, rooms: Rooms) -> tuple[int, tuple[int, ...]]:
     """The RAM's compute buffer and that of every GPU of the rooms."""
-    graph = _graph_bytes(shape, placement)
-    inputs = _mask_bytes(placement) + _F32 * placement.n_tokens * shape.n_embd
-    if not spread.n_devices:
-        return graph, (0,) * len(spread.gpus)
-    ram = graph if spread.ram.n_layers else inputs
-    return ram, tuple(0 if span.is_empty else graph for span in spread.gpus)
+    gpus = (
+        0 if span.is_empty else _gpu_bytes(shape, span, spread.n_cpu_experts, placement, room.backend)
+        for span, room in zip(spread.gpus, rooms.gpus, strict=True)
+    )
+    return _ram_bytes(shape, spread, placement), tuple(gpus)
 
 
-def _graph_bytes(shape: ModelShape, placement: Placement) -> int:
-    wide = 3 * max(shape.n_ff, shape.n_experts_used * shape.n_ff_expert) + 4 * shape.n_embd
-    logits = _F32 * shape.n_vocab * placement.n_parallel + 8 * placement.n_tokens * shape.n_embd
-    return max(_F32 * placement.n_tokens * wide + _mask_bytes(placement), logits)
+def _ram_bytes(shape: ModelShape, spread: Spread, placement: Placement) -> int:
+    body, n_tokens = body_of(shape, placement.kv_type.is_quantized), placement.n_tokens
+    programs = [embedding(shape.n_embd), *body.whole.between(0, spread.ram.end)]
+    if not spread.ram.has_output:
+        programs += [handed_over(shape.n_embd), *body.experts.between(spread.ram.end, spread.n_cpu_experts)]
+    every = Span(0, shape.n_layers, has_output=True)
+    entered = (_I32 * n_tokens, F32 * n_tokens * shape.n_embd, *_inputs(shape, every, placement))
+    return peak_bytes(entered, tuple(programs), _tail(shape, spread.ram), _batch(placement, Backend.CPU))
 
 
-def _mask_bytes(placement: Placement) -> int:
-    """Half floats, a row of the whole cache for every token."""
-    return 2 * placement.n_ctx_each * placement.n_tokens
+def _gpu_bytes(shape: ModelShape, span: Span, n_cpu_experts: int, placement: Placement, backend: Backend) -> int:
+    body = body_of(shape, placement.kv_type.is_quantized)
+    parted = max(span.first, min(n_cpu_experts, span.end))
+    programs = body.without_experts.between(span.first, parted) + body.whole.between(parted, span.end)
+    if span.first:
+        programs.insert(0, body.takeovers[span.first - 1])
+    inputs = tuple(_inputs(shape, span, placement))
+    return peak_bytes(inputs, tuple(programs), _tail(shape, span), _batch(placement, backend))
+
+
+def _tail(shape: ModelShape, span: Span) -> Width:
+    return Width(per_output=F32 * shape.n_vocab) if span.has_output else _NOTHING
+
+
+def _batch(placement: Placement, backend: Backend) -> Batch:
+    return Batch(placement.n_tokens, placement.n_parallel, ALIGNMENT[backend])
+
+
+def _inputs(shape: ModelShape, span: Span, placement: Placement) -> tuple[int, ...]:
+    """Positions, the rows to answer, and for each cache of the span where to store and what may be looked at."""
+    if not span.n_layers:
+        return ()
+    n_tokens = placement.n_tokens
+    found = [_I32 * n_tokens, _I32 * placement.n_parallel]
+    for use in cache_uses(shape):
+        if use.n_layers[span.end] > use.n_layers[span.first]:
+            found += [_I64 * n_tokens] * use.n_rows
+            found += use.rotations if placement.kv_type.is_quantized else ()
+            found.append(_F16 * n_tokens * cells(use.window, placement))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class CacheUse:
+    """One cache of a model: for all layers that look back equally far."""
+
+    window: int
+    n_layers: tuple[int, ...]  # n_layers[i]: how many of the layers before i use it
+    n_rows: int  # keys and values, or only keys (MLA)
+    rotations: tuple[int, ...]  # bytes of the matrices that turn rows before they are quantized
+
+
+@per_shape
+def cache_uses(shape: ModelShape) -> tuple[CacheUse, ...]:
+    """The caches of a shape, those without a window first."""
+    heads = [layer.attention for layer in shape.layers]
+    return tuple(_cache_use(window, heads) for window in sorted({one.window for one in heads if one}))
+
+
+def _cache_use(window: int, heads: list[Attention | None]) -> CacheUse:
+    own = [one for one in heads if one and one.window == window]
+    counts = accumulate((one is not None and one.window == window for one in heads), initial=0)
+    has_values = own[0].value_length > 0
+    turned = (_key_rotation(own[0].key_length), _value_rotation(own[0].value_length)) if has_values else ()
+    return CacheUse(window, tuple(counts), 1 + has_values, tuple(size for size in turned if size))
+
+
+def _key_rotation(length: int) -> int:
+    """build_input_k_rot: a Hadamard matrix of the largest power of two that divides the head; 0 below 64."""
+    side = length & -length
+    return F32 * side * side if side >= ROTATED else 0
+
+
+def _value_rotation(length: int) -> int:
+    """build_input_v_rot: always 64 wide."""
+    return F32 * ROTATED * ROTATED if length % ROTATED == 0 else 0

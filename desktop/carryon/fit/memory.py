@@ -48,7 +48,7 @@ def need(shape: ModelShape, placement: Placement, rooms: Rooms) -> Need:
     over = spread(shape.n_layers, placement, rooms)
     gpu_weights = gpu_weights_bytes(shape, over, rooms)
     ram_cache, gpu_caches = cache_bytes(shape, over, placement, rooms)
-    ram_compute, gpu_computes = compute_bytes(shape, over, placement)
+    ram_compute, gpu_computes = compute_bytes(shape, over, placement, rooms)
     output = shape.n_vocab * placement.n_parallel * _LOGIT_BYTES  # llama-context.cpp, output_reserve: in host memory
     ram = DeviceNeed(ram_weights_bytes(shape, over), ram_cache, ram_compute, output)
     gpus = map(DeviceNeed, gpu_weights, gpu_caches, gpu_computes)

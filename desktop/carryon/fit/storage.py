@@ -5,11 +5,11 @@ from carryon.fit.room import Backend
 from carryon.gguf.quants import GGML_TYPES, GgmlType
 from carryon.gguf.shape import TensorInfo
 
-# The buffer types' get_alignment. TENSOR_ALIGNMENT of ggml-impl.h, also for CPU_REPACK and AMX; ggml-cuda.cu (HIP and
-# MUSA are built from it); ggml-metal.cpp; SYCL_BUFFER_ALIGNMENT. Vulkan asks the device for
+# The buffer types' get_alignment. TENSORALIGNMENT of ggml-impl.h, also for CPU_REPACK and AMX; ggml-cuda.cu (HIP and
+# MUSA are built from it); ggml-metal.cpp; SYCL_BUFFERALIGNMENT. Vulkan asks the device for
 # minStorageBufferOffsetAlignment, which is 16 to 64 on what people have. An RPC server answers for the device behind
 # it, which we cannot know: the CPU's figure.
-_ALIGNMENT = {
+ALIGNMENT = {
     Backend.CPU: 32, Backend.CUDA: 128, Backend.HIP: 128, Backend.METAL: 32, Backend.VULKAN: 64, Backend.SYCL: 128,
     Backend.RPC: 32, Backend.OTHER: 64,
 }  # fmt: skip
@@ -21,7 +21,7 @@ def stored_bytes(tensor: TensorInfo, backend: Backend) -> int:
     """What the weight takes in the buffer of such a device."""
     kind = GGML_TYPES[tensor.type_id]
     row_padding = row_padding_bytes(kind, tensor.shape[0], backend) if tensor.shape else 0
-    return padded(tensor.size_bytes + row_padding, _ALIGNMENT[backend])
+    return padded(tensor.size_bytes + row_padding, ALIGNMENT[backend])
 
 
 def row_padding_bytes(kind: GgmlType, row_elements: int, backend: Backend) -> int:
@@ -34,4 +34,4 @@ def row_padding_bytes(kind: GgmlType, row_elements: int, backend: Backend) -> in
 
 def aligned(size_bytes: int, backend: Backend) -> int:
     """A buffer's end on such a device."""
-    return padded(size_bytes, _ALIGNMENT[backend])
+    return padded(size_bytes, ALIGNMENT[backend])

@@ -1,0 +1,127 @@
+"""A model as a row of layer programs, and the peak of the buffer in which a part of them is laid out."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import groupby
+
+from carryon.fit.arena import Arena
+from carryon.fit.flow import Program, Width
+from carryon.fit.graph import Anatomy, experts_alone, layer_program, layer_without_experts, matrices_of, taken_over
+from carryon.fit.placement import padded
+from carryon.fit.remembered import per_shape
+from carryon.gguf.shape import LayerShape, ModelShape
+
+# After so many equal layers the buffer looks as it did one layer before, on every model that we know
+# (tests/fit/test_fit_memory_compute.py lays some out in full).
+_SETTLED = 6
+ROTATED = 64  # llama-kv-cache.cpp: heads of a multiple of it are rotated before they are quantized
+
+
+@dataclass(frozen=True)
+class Batch:
+    """How many tokens are computed together, how many of them are answered, and where tensors may start."""
+
+    n_tokens: int
+    n_outputs: int
+    alignment: int
+
+    def size_of(self, width: Width) -> int:
+        return padded(width.size_bytes(self.n_tokens, self.n_outputs), self.alignment)
+
+
+class Stretches:
+    """One kind of program for every layer; most models have but one to three different ones."""
+
+    def __init__(self, programs: Sequence[Program | None]) -> None:
+        numbered = groupby(enumerate(programs), key=lambda one: id(one[1]))
+        runs = [list(group) for _, group in numbered]
+        self._runs = [(run[0][0], run[-1][0] + 1, run[0][1]) for run in runs]
+
+    def between(self, first: int, end: int) -> list[Program]:
+        """The programs of these layers, without the repetitions that change nothing any more."""
+        found: list[Program] = []
+        for start, stop, program in self._runs:
+            n_layers = min(stop, end) - max(start, first)
+            if program is not None and n_layers > 0:
+                found += [program] * min(n_layers, _SETTLED)
+        return found
+
+
+@dataclass(frozen=True)
+class Body:
+    """The programs of a shape's layers."""
+
+    whole: Stretches
+    without_experts: Stretches  # those of the layers without experts are whole
+    experts: Stretches
+    takeovers: tuple[Program, ...]  # takeovers[i]: by another device behind layer i
+
+
+@per_shape
+def body_of(shape: ModelShape, is_quantized: bool) -> Body:
+    """The programs of a shape; `is_quantized`: the type of its KV cache."""
+    layers = _anatomies(shape, is_quantized)
+    have_experts = [any(name == "ffn_gate_inp" for name, _, _ in layer.matrices) for layer in layers]
+
+    def each(with_experts: Callable[[Anatomy], Program], without: Callable[[Anatomy], Program | None]) -> Stretches:
+        return Stretches(
+            [(with_experts if has else without)(one) for one, has in zip(layers, have_experts, strict=True)]
+        )
+
+    return Body(
+        whole=each(layer_program, layer_program),
+        without_experts=each(layer_without_experts, layer_program),
+        experts=each(experts_alone, lambda _: None),
+        takeovers=tuple(map(taken_over, layers)),
+    )
+
+
+@lru_cache(maxsize=4096)
+def peak_bytes(inputs: tuple[int, ...], programs: tuple[Program, ...], tail: Width, batch: Batch) -> int:
+    """How large the buffer gets: what the first program is given, inputs that stay to the end, layers, what follows."""
+    arena = Arena()
+    at = {slot: arena.take(batch.size_of(width)) for slot, width in enumerate(programs[0].given)}
+    for size in inputs:
+        arena.take(padded(size, batch.alignment))
+    for program in programs:
+        at = {0: _lay_out(arena, _moves(program, batch), at, program.out)}
+    arena.take(batch.size_of(tail))
+    return arena.peak
+
+
+@lru_cache(maxsize=4096)
+def _moves(program: Program, batch: Batch) -> tuple[tuple[int, int], ...]:
+    """Slot and size, negative where it is given back."""
+    return tuple((one.slot, batch.size_of(one.width) * (1 if one.is_taken else -1)) for one in program.moves)
+
+
+def _lay_out(arena: Arena, moves: tuple[tuple[int, int], ...], at: dict[int, int], out: int) -> int:
+    for slot, size in moves:
+        if size > 0:
+            at[slot] = arena.take(size)
+        elif size < 0:
+            arena.give(at.pop(slot), -size)
+    return at.get(out, 0)
+
+
+def _anatomies(shape: ModelShape, is_quantized: bool) -> list[Anatomy]:
+    has_windows = any(layer.attention and layer.attention.window for layer in shape.layers)
+    last = shape.layers[-1] if shape.layers else None
+    return [_anatomy(shape, layer, not has_windows, is_quantized, layer is last) for layer in shape.layers]
+
+
+def _anatomy(shape: ModelShape, layer: LayerShape, values_first: bool, is_quantized: bool, is_last: bool) -> Anatomy:
+    heads = layer.attention
+    common = Anatomy(
+        matrices=matrices_of(layer.tensors), architecture=shape.architecture, n_embd=shape.n_embd,
+        n_used=shape.n_experts_used, values_first=values_first, is_last=is_last,
+    )  # fmt: skip
+    if heads is None:
+        return common
+    can_rotate = is_quantized and heads.value_length > 0  # MLA's rows are never rotated
+    return replace(
+        common, n_heads=heads.n_heads, n_kv_heads=heads.n_kv_heads, key_length=heads.key_length,
+        value_length=heads.value_length, rotates_keys=can_rotate and heads.key_length % ROTATED == 0,
+        rotates_values=can_rotate and heads.value_length % ROTATED == 0,
+    )  # fmt: skip

@@ -1,0 +1,264 @@
+"""The graph of a layer by the tensors that it has: attention of every make, a dense feed-forward or experts.
+
+The order of operations is that of llama-graph.cpp (build_attn, build_ffn, build_moe_ffn) and of src/models/*.cpp in
+llama.cpp 0c1e57098. Operations that overwrite their only source (norm, bias, scale) need nothing and are left out.
+All work is in single precision: 4 bytes for each number.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from carryon.fit.flow import Flow, Move, Program, Value, Width
+from carryon.gguf.shape import TensorInfo
+
+F32 = 4
+_ADDS_TO_RESIDUAL = ("phi3", "phimoe")  # their last sum is written over the residual, not over the feed-forward
+
+Matrices = tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """What decides the graph of a layer. `matrices`: name, numbers made of a token, numbers read."""
+
+    matrices: Matrices
+    architecture: str
+    n_embd: int
+    n_heads: int = 0
+    n_kv_heads: int = 0
+    key_length: int = 0
+    value_length: int = 0
+    n_used: int = 0  # experts per token
+    values_first: bool = False  # V before K, which the cache without sliding windows asks for
+    is_last: bool = False  # behind its attention only the tokens go on whose answers are wanted
+    rotates_keys: bool = False
+    rotates_values: bool = False  # a quantized cache is rotated before it is stored
+
+
+def matrices_of(tensors: Iterable[TensorInfo]) -> Matrices:
+    """blk.3.ffn_up.weight -> ("ffn_up", rows, columns); no rows for a norm or a bias. Of experts one is counted."""
+    named = ((one.name.split(".", 2)[2].removesuffix(".weight"), one) for one in tensors)
+    return tuple((name, _rows(one), one.shape[0]) for name, one in named)
+
+
+@lru_cache(maxsize=4096)
+def layer_program(anatomy: Anatomy) -> Program:
+    """A layer that lies on one device. Slot 0: its input. Equal layers of all quants share one program."""
+    return _Layer(anatomy).whole()
+
+
+@lru_cache(maxsize=4096)
+def layer_without_experts(anatomy: Anatomy) -> Program:
+    """A layer whose experts are computed elsewhere: what they make comes back as a copy."""
+    return _Layer(anatomy).whole(experts_are_here=False)
+
+
+@lru_cache(maxsize=4096)
+def experts_alone(anatomy: Anatomy) -> Program:
+    """The experts of a layer that lies elsewhere, with copies of what they read."""
+    return _Layer(anatomy).experts_alone()
+
+
+@lru_cache(maxsize=4096)
+def taken_over(before: Anatomy) -> Program:
+    """How the next device goes on behind this layer: given copies of what the layer sums up at its end, the sum."""
+    return _Layer(before).taken_over()
+
+
+@lru_cache(maxsize=64)
+def embedding(n_embd: int) -> Program:
+    """The tokens' embeddings, in RAM."""
+    return Program((), (Move(0, Width(per_token=F32 * n_embd), is_taken=True),), 0)
+
+
+@lru_cache(maxsize=64)
+def handed_over(n_embd: int) -> Program:
+    """The last layer's output is copied to the next device."""
+    width = Width(per_token=F32 * n_embd)
+    return Program((width,), (Move(0, width, is_taken=False),), 0)
+
+
+def _rows(tensor: TensorInfo) -> int:
+    if len(tensor.shape) < 2:
+        return 0
+    return tensor.shape[1] if tensor.is_expert else tensor.n_elements // tensor.shape[0]
+
+
+class _Layer:
+    """Writes down one layer."""
+
+    def __init__(self, anatomy: Anatomy) -> None:
+        self.anatomy = anatomy
+        self.rows = {name: rows for name, rows, _ in anatomy.matrices}
+        self.columns = {name: columns for name, _, columns in anatomy.matrices}
+        self.is_cut = False  # only output rows from here on
+        self.flow = Flow([self._wide(anatomy.n_embd)])
+
+    def whole(self, *, experts_are_here: bool = True) -> Program:
+        """Attention, its sum with the input, feed-forward, its sum with that."""
+        inside, residual = self._cut(self._attention(self._normed(0, "attn_norm")), 0)
+        residual = self._sum(inside, residual)
+        fed = self._fed(self._normed(residual, *self._norms_between()), experts_are_here)
+        is_over_residual = self.anatomy.architecture in _ADDS_TO_RESIDUAL
+        return self.flow.program(self._sum(residual, fed) if is_over_residual else self._sum(fed, residual))
+
+    def experts_alone(self) -> Program:
+        """Only the matrices of the experts."""
+        normed = self._make(self.anatomy.n_embd)
+        chosen = self._make(self.rows["ffn_gate_inp"])
+        self.flow.read(self._expert_outputs(normed, chosen))
+        return self.flow.program(0)
+
+    def taken_over(self) -> Program:
+        """The device of a sum is that of the layer behind it, so its terms are copied: of experts every one's output."""
+        self.is_cut = self.anatomy.is_last
+        embd = self._wide(self.anatomy.n_embd)
+        if "ffn_gate_inp" not in self.rows or "ffn_up_shexp" in self.rows:
+            terms = [embd, embd]
+        else:
+            terms = [self._wide(self.anatomy.n_used * self.anatomy.n_embd), embd]
+        self.flow = Flow(terms)
+        fed = 0 if terms[0] == embd else self._make(self.anatomy.n_embd, 0)
+        return self.flow.program(self._sum(fed, 1))
+
+    def _fed(self, normed: Value, experts_are_here: bool) -> Value:
+        if "ffn_gate_inp" in self.rows:
+            return self._experts(normed, experts_are_here)
+        return self._dense(normed)
+
+    def _norms_between(self) -> tuple[str, ...]:
+        """post_attention_norm is the norm before the feed-forward, unless that has norms of its own (Gemma, OLMo 2)."""
+        return ("ffn_norm",) if "post_ffw_norm" in self.rows else ("ffn_norm", "post_attention_norm")
+
+    def _normed(self, value: Value, *names: str) -> Value:
+        return self._make(self.anatomy.n_embd, value) if any(name in self.rows for name in names) else value
+
+    def _cut(self, *values: Value) -> tuple[Value, ...]:
+        """In the last layer, the rows of the tokens whose answers are wanted."""
+        if not self.anatomy.is_last:
+            return values
+        self.is_cut = True
+        return tuple(self._make(self.anatomy.n_embd, value) for value in values)
+
+    def _attention(self, normed: Value) -> Value:
+        if "attn_k_b" in self.rows:
+            return self._latent(normed)
+        if "attn_qkv" in self.rows and self.anatomy.n_heads:
+            return self._fused(normed)
+        if "attn_q" in self.rows:
+            return self._separate(normed)
+        return self._recurrent(normed)
+
+    def _separate(self, normed: Value) -> Value:
+        query = self._key_like(self._matrix("attn_q", normed))
+        made: dict[str, Value] = {}
+        for name in ("attn_v", "attn_k") if self.anatomy.values_first else ("attn_k", "attn_v"):
+            if name in self.rows:
+                value = self._matrix(name, normed)
+                made[name] = self._key_like(value) if name == "attn_k" else self._value_like(value)
+        self.flow.read(*(made[name] for name in ("attn_k", "attn_v") if name in made))
+        return self._attended(query)
+
+    def _fused(self, normed: Value) -> Value:
+        """Q and K leave the fused tensor by RoPE; V is stored from where it lies."""
+        anatomy = self.anatomy
+        fused = self._matrix("attn_qkv", normed)
+        query = self._rotated_key(self._make(anatomy.n_heads * anatomy.key_length, fused))
+        rotated = self._make(anatomy.n_kv_heads * anatomy.value_length, fused) if anatomy.rotates_values else fused
+        key = self._rotated_key(self._make(anatomy.n_kv_heads * anatomy.key_length, fused))
+        self.flow.read(key, rotated)
+        return self._attended(query)
+
+    def _attended(self, query: Value) -> Value:
+        n_values = self.anatomy.n_heads * self.anatomy.value_length
+        return self._make(self.anatomy.n_embd, self._value_like(self._make(n_values, query)))
+
+    def _latent(self, normed: Value) -> Value:
+        """MLA with the absorbed matrices, src/models/deepseek2.cpp; the cache holds the compressed rows."""
+        heads = self.anatomy.n_heads
+        latent = self.rows["attn_k_b"] // heads
+        rope = self.anatomy.key_length - latent
+        low = self._matrix("attn_q_a", normed) if "attn_q_a" in self.rows else normed
+        query = self._matrix("attn_q_b" if "attn_q_b" in self.rows else "attn_q", low)
+        absorbed = self._matrix("attn_k_b", query)
+        query = self._make(heads * (latent + rope), absorbed, self._make(heads * rope, query))
+        compressed = self._matrix("attn_kv_a_mqa", normed)
+        parts = self._make(latent, compressed), self._make(rope, compressed)
+        self.flow.read(self._make(latent + rope, *parts))
+        values = self._matrix("attn_v_b", self._make(heads * latent, query))
+        return self._make(self.anatomy.n_embd, self._like(values))
+
+    def _recurrent(self, normed: Value) -> Value:
+        """A state instead of a cache: projection, convolution, scan. An estimate: every family has its own."""
+        wide = max(self.rows.values(), default=self.anatomy.n_embd)
+        projected = self._make(wide, normed)
+        convolved = self._make(wide, projected)
+        return self._make(self.anatomy.n_embd, self._make(wide, convolved, projected))
+
+    def _dense(self, normed: Value, kind: str = "") -> Value:
+        """Gate and up beside each other, both in one matrix (Phi-3), or only up."""
+        up, gate, down = (f"ffn_{part}{kind}" for part in ("up", "gate", "down"))
+        if up not in self.rows:
+            return self._make(self.anatomy.n_embd, normed)
+        if gate in self.rows:
+            active = self._make(self.rows[up], self._matrix(gate, normed), self._matrix(up, normed))
+        else:
+            active = self._matrix(up, normed)
+            if self.rows[up] == 2 * self.columns[down]:
+                active = self._make(self.columns[down], active)
+        return self._matrix(down, active)
+
+    def _experts(self, normed: Value, are_here: bool) -> Value:
+        chosen, weights = self._routed(normed)
+        if are_here:
+            outputs = self._expert_outputs(normed, chosen)
+        else:
+            self.flow.read(normed, chosen)
+            outputs = self._make(self.anatomy.n_used * self.anatomy.n_embd)
+        mixed = self._make(self.anatomy.n_embd, outputs, weights)
+        if "ffn_up_shexp" not in self.rows:
+            return mixed
+        return self._make(self.anatomy.n_embd, mixed, self._dense(normed, "_shexp"), onto=(mixed,))
+
+    def _routed(self, normed: Value) -> tuple[Value, Value]:
+        """The numbers of the chosen experts, sorted among all of them, and their weights."""
+        scores = self._matrix("ffn_gate_inp", normed)
+        chosen = self._like(self._like(scores) if "exp_probs_b.bias" in self.rows else scores)
+        return chosen, self._make(self.anatomy.n_used, scores, chosen)
+
+    def _expert_outputs(self, normed: Value, chosen: Value) -> Value:
+        n_used = self.anatomy.n_used
+        if "ffn_gate_up_exps" in self.rows:
+            both = self.rows["ffn_gate_up_exps"]
+            active = self._make(n_used * both // 2, self._make(n_used * both, normed, chosen))
+        else:
+            wide = n_used * self.rows.get("ffn_up_exps", self.anatomy.n_embd)
+            gate = self._make(wide, normed, chosen)
+            active = self._make(wide, gate, self._make(wide, normed, chosen))
+        return self._make(n_used * self.anatomy.n_embd, active, chosen)
+
+    def _sum(self, term: Value, other: Value) -> Value:
+        return self._make(self.anatomy.n_embd, term, other, onto=(term, other))
+
+    def _key_like(self, value: Value) -> Value:
+        """Norm or RoPE of the heads: a reshaped tensor is a view, and views are never written over."""
+        return self._rotated_key(self._like(value))
+
+    def _rotated_key(self, value: Value) -> Value:
+        return self._like(value) if self.anatomy.rotates_keys else value
+
+    def _value_like(self, value: Value) -> Value:
+        return self._like(value) if self.anatomy.rotates_values else value
+
+    def _like(self, value: Value) -> Value:
+        return self.flow.make(self.flow.widths[value], value)
+
+    def _matrix(self, name: str, *sources: Value) -> Value:
+        return self._make(self.rows.get(name, self.anatomy.n_embd), *sources)
+
+    def _make(self, numbers: int, *sources: Value, onto: Iterable[Value] = ()) -> Value:
+        return self.flow.make(self._wide(numbers), *sources, onto=tuple(onto))
+
+    def _wide(self, numbers: int) -> Width:
+        return Width(per_output=F32 * numbers) if self.is_cut else Width(per_token=F32 * numbers)
