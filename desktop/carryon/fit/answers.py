@@ -132,3 +132,4 @@ class Plan:
     limit: Limit
     reasons: tuple[str, ...]  # plain sentences (fit/words.py)
     repairs: tuple[Repair, ...]
+    recommended: Fit | None = None  # what would be `best` had no quant been asked for

@@ -34,9 +34,14 @@ def best_fit(candidate: Candidate, site: Site, wishes: Wishes) -> Fit:
     return judged(candidate, way.placement, way.needed, site)
 
 
-def largest_layers(candidate: Candidate, placement: Placement, site: Site) -> int:
-    """The most layers that the placement's GPUs hold, everything else as the placement says."""
-    return _Ways(candidate.shape, placement, site).most_layers().placement.n_gpu_layers
+def largest_layers(
+    candidate: Candidate, placement: Placement, site: Site, gpus: tuple[str, ...] | None = None
+) -> int:  # fmt: skip
+    """The most layers that these GPUs hold together (None: all there are), everything else as the placement says."""
+    if not site.rooms.gpus or gpus == ():
+        return 0
+    names = gpus or tuple(room.name for room in site.rooms.gpus)
+    return _Ways(candidate.shape, replace(placement, gpus=names), site).most_layers().placement.n_gpu_layers
 
 
 def fewest_experts(candidate: Candidate, placement: Placement, site: Site) -> int:
@@ -77,9 +82,10 @@ def _way(shape: ModelShape, placement: Placement, site: Site) -> _Way:
 class _Ways:
     """The ways to share one placement's layers and experts between its GPUs and the RAM."""
 
-    def __init__(self, shape: ModelShape, base: Placement, site: Site) -> None:
-        self._shape, self._base, self._site = shape, base, site
-        self._sharing = Sharing(shape, base, site.rooms)
+    def __init__(self, shape: ModelShape, base: Placement, site: Site, tried: _Way | None = None) -> None:
+        """`tried`: the whole of it on the only GPU, which did not hold."""
+        self._shape, self._base, self._site, self._tried = shape, base, site, tried
+        self._sharing = Sharing(shape, base, site.rooms, tried and tried.needed)
 
     def as_it_is(self) -> _Way:
         """Nothing moved, shared out over the GPUs."""
@@ -114,8 +120,7 @@ class _Ways:
         Nothing at all is asked first: with no weight left in RAM the engine needs less working memory, so that 0 may
         hold where 1 does not.
         """
-        whole = self._placed(placement_of(0))
-        if self.holds(whole):
+        if self._tried is None and self.holds(whole := self._placed(placement_of(0))):
             return whole
         low, high, found = 1, most, None
         step = min(max(guess, 1), most)
@@ -137,12 +142,15 @@ def _ladder(shape: ModelShape, site: Site, wishes: Wishes) -> Iterator[_Way]:
     if not names or first.n_gpu_layers == 0:
         yield _way(shape, replace(first, n_gpu_layers=wishes.n_gpu_layers or 0), site)
         return
-    yield from _whole(shape, first, names, site)
-    if tighter and _may_hold(shape, tighter[-1], names, site):
+    tried: list[_Way] = []
+    for way in _whole(shape, first, names, site):
+        tried.append(way)
+        yield way
+    if tighter and _may_hold(shape, tighter[-1], names, site, tried[0]):
         for base in tighter:
             whole = _whole(shape, base, names, site)
             yield from (way for way in whole if gpus_hold(way.placement, way.needed, site.rooms))
-    yield from _parted(shape, replace(first, gpus=names), site, wishes)
+    yield from _parted(shape, replace(first, gpus=names), site, wishes, tried)
 
 
 def _bases(shape: ModelShape, wishes: Wishes) -> list[Placement]:
@@ -180,17 +188,22 @@ def _whole(shape: ModelShape, base: Placement, names: tuple[str, ...], site: Sit
         yield _Ways(shape, replace(base, gpus=names), site).as_it_is()
 
 
-def _parted(shape: ModelShape, base: Placement, site: Site, wishes: Wishes) -> Iterator[_Way]:
+def _parted(
+    shape: ModelShape, base: Placement, site: Site, wishes: Wishes, tried: list[_Way]
+) -> Iterator[_Way]:  # fmt: skip
     """A part in RAM: experts first, since a token reads few of them; then whole layers."""
+    only = tried[0] if len(tried) == 1 else None
     if shape.is_moe and wishes.n_cpu_experts is None:
-        yield _Ways(shape, base, site).fewest_experts()
-        base = replace(base, n_cpu_experts=shape.n_layers)
+        yield _Ways(shape, base, site, only).fewest_experts()
+        base, only = replace(base, n_cpu_experts=shape.n_layers), None
     if wishes.n_gpu_layers is None:
-        yield _Ways(shape, base, site).most_layers()
+        yield _Ways(shape, base, site, only).most_layers()
 
 
-def _may_hold(shape: ModelShape, base: Placement, names: tuple[str, ...], site: Site) -> bool:
+def _may_hold(shape: ModelShape, base: Placement, names: tuple[str, ...], site: Site, tried: _Way) -> bool:
     """Whether the GPUs together could hold it: asked of the tightest rung, so that the others can be skipped."""
-    needed = need_at(shape, replace(base, gpus=names[:1]), site)
     usable_bytes = sum(room.usable_bytes for room in site.rooms.gpus if room.name in names)
+    if sum(one.weights_bytes for one in tried.needed.gpus) > usable_bytes:
+        return False
+    needed = need_at(shape, replace(base, gpus=names[:1]), site)
     return sum(one.total_bytes for one in needed.gpus) <= usable_bytes

@@ -39,4 +39,5 @@ def plan(model: Sequence[Candidate] | ModelShape, site: Site, wishes: Wishes = W
     best = chosen([fit for fit in fits if wishes.quant in (None, fit.candidate.quant)])
     limit = limit_of(best, fits, site.rooms)
     said = reasons(best, fits, site, wishes, limit)
-    return Plan(site.rooms, wishes, best, fits, limit, said, repairs(fits, site, settled, best))
+    offered = repairs(fits, site, settled, best)
+    return Plan(site.rooms, wishes, best, fits, limit, said, offered, chosen(fits))

@@ -8,9 +8,11 @@ from carryon.fit.answers import RANK, Fit, Limit, Site, Verdict, Wishes
 from carryon.fit.choice import is_usual
 from carryon.fit.ladder import plain_fit
 from carryon.fit.memory import DEFAULT_UBATCH
-from carryon.fit.quality import quality_of
+from carryon.fit.quality import Grade, quality_of
 from carryon.fit.room import Rooms
 from carryon.gguf.quants import KvType
+
+_LARGE_MODEL = 60e9  # parameters: so large a model stands few bits better than a smaller one with more
 
 
 def limit_of(best: Fit, fits: Sequence[Fit], rooms: Rooms) -> Limit:
@@ -43,15 +45,14 @@ def reasons(best: Fit, fits: Sequence[Fit], site: Site, wishes: Wishes, limit: L
 
 
 def _sentences(best: Fit, fits: Sequence[Fit], site: Site, wishes: Wishes, limit: Limit) -> Iterator[str]:
-    yield words.summary(best, site.rooms, is_choice=wishes.quant is None and len(fits) > 1)
+    is_choice = wishes.quant is None and len(fits) > 1
+    yield words.summary(best, site.rooms, is_choice=is_choice)
     if not best.verdict.fits:
         yield words.verdict_sentence(best, site.rooms)
     yield from _split(best, site)
     yield from _given_up(best, wishes)
     yield from _next_better(best, fits)
-    quality = quality_of(best.candidate.quant, architecture=best.candidate.shape.architecture)
-    if quality is not None:
-        yield words.quality_sentence(quality)
+    yield from _quality(best, is_choice)
     if limit is not Limit.NOTHING:
         yield words.limit_text(limit)
 
@@ -97,3 +98,14 @@ def _next_better(best: Fit, fits: Sequence[Fit]) -> Iterator[str]:
         yield f"{name} would be too big by {memory_text(nearest.missing_bytes)}."
     elif nearest.verdict is Verdict.DISK:
         yield f"{name} would run from the disk: {memory_text(nearest.missing_bytes)} of it find no room in RAM."
+
+
+def _quality(best: Fit, is_choice: bool) -> Iterator[str]:
+    """What the quant costs, and where another model would be the better choice."""
+    shape = best.candidate.shape
+    quality = quality_of(best.candidate.quant, architecture=shape.architecture)
+    if quality is None:
+        return
+    yield words.quality_sentence(quality)
+    if is_choice and quality.grade in (Grade.POOR, Grade.BROKEN) and shape.n_params < _LARGE_MODEL:
+        yield "A smaller model in Q4_K_M would very likely answer better than this one in so few bits."

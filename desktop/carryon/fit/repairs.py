@@ -73,7 +73,7 @@ def _steps(site: Site, wishes: Wishes, best: Fit) -> Iterator[_Step]:
 def _layer_steps(site: Site, wishes: Wishes, best: Fit) -> Iterator[_Step]:
     """Only where a person set the number: the plan itself already offloads what it can."""
     if wishes.n_gpu_layers is not None and site.rooms.gpus:
-        most = largest_layers(best.candidate, best.placement, site)
+        most = largest_layers(best.candidate, best.placement, site, wishes.gpus)
         yield _Step(Change.LAYERS, replace(wishes, n_gpu_layers=most))
 
 

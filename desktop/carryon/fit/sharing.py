@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import accumulate, pairwise
 
 from carryon.fit.cache import cache_sums
-from carryon.fit.memory import need
+from carryon.fit.memory import Need, need
 from carryon.fit.placement import Placement
 from carryon.fit.room import Backend, Rooms
 from carryon.fit.spread import Span
@@ -20,13 +20,14 @@ class Sharing:
     Splits name whole layers, so that the engine's own rounding (llama-model.cpp, load_tensors) cannot move one.
     """
 
-    def __init__(self, shape: ModelShape, base: Placement, rooms: Rooms) -> None:
+    def __init__(self, shape: ModelShape, base: Placement, rooms: Rooms, known: Need | None = None) -> None:
+        """`known`: what such a placement needs, where somebody has asked already; it need not be this very one."""
         rows = list(enumerate(rooms.gpus))
         self._shape = shape
         self._rows = [row for row in rows if row[1].name in base.gpus] or rows
         self._names = tuple(room.name for _, room in self._rows)  # in the engine's order: layers follow it
         self._layer_cache_bytes = _layer_cache_bytes(shape, base)
-        self.left_bytes = self._left_bytes(base, rooms)
+        self.left_bytes = self._left_bytes(known or self._evenly(base, rooms))
 
     def ways(self, placement: Placement) -> Iterator[Placement]:
         """Equally full GPUs first; then filled one after the other, which may hold a layer more."""
@@ -34,45 +35,47 @@ class Sharing:
             yield replace(placement, gpus=(), split=())
             return
         if len(self._rows) < 2:
-            yield replace(placement, gpus=self._names, split=())
+            is_said = placement.gpus == self._names and not placement.split
+            yield placement if is_said else replace(placement, gpus=self._names, split=())
             return
-        sums = self._sums(placement)
+        sums = self._sums(placement.n_gpu_layers, placement.n_cpu_experts)
         yield self._split(placement, _in_proportion(sums, self.left_bytes))
         yield self._split(placement, _one_by_one(sums, self.left_bytes))
 
     def most_layers(self, base: Placement) -> int:
         """About how many layers all of them together hold."""
-        sums = self._sums(replace(base, n_gpu_layers=self._shape.n_gpu_layers_max))
+        sums = self._sums(self._shape.n_gpu_layers_max, base.n_cpu_experts)
         return len(sums) - 1 - bisect_right(sums, sums[-1] - sum(self.left_bytes) - 1)
 
     def fewest_experts(self, base: Placement) -> int:
         """Of about how many layers the experts have to leave."""
-        total = self._sums(replace(base, n_cpu_experts=0))[-1]
+        total = self._sums(base.n_gpu_layers, 0)[-1]
         experts = weight_sums(self._shape, Backend.CUDA).experts
         return min(bisect_right(experts, total - sum(self.left_bytes)), self._shape.n_layers)
 
-    def _sums(self, placement: Placement) -> list[float]:
+    def _sums(self, n_gpu_layers: int, n_cpu_experts: int) -> list[float]:
         """The bytes of the first 0, 1, 2 ... offloaded layers together; the output layer is the last of them."""
         held = weight_sums(self._shape, Backend.CUDA)  # close enough for every backend: what comes out is checked
         n_layers, each = self._shape.n_layers, self._layer_cache_bytes
-        n_experts = min(placement.n_cpu_experts, n_layers)
-        start = max(self._shape.n_gpu_layers_max - placement.n_gpu_layers, 0)
+        n_experts = min(n_cpu_experts, n_layers)
+        start = max(self._shape.n_gpu_layers_max - n_gpu_layers, 0)
         gone = held.experts[: n_experts + 1] + (held.experts[n_experts],) * (n_layers - n_experts)
         sums = [held.layers[layer] - gone[layer] + each * layer for layer in range(start, n_layers + 1)]
         sums.append(sums[-1] + held.output_bytes + held.tied_bytes)
         first = sums[0]
         return [one - first for one in sums]
 
-    def _left_bytes(self, base: Placement, rooms: Rooms) -> list[float]:
+    def _evenly(self, base: Placement, rooms: Rooms) -> Need:
+        """What is needed when the GPUs share in proportion to what they have."""
+        even = replace(base, n_gpu_layers=max(base.n_gpu_layers, 1))
+        sums = self._sums(even.n_gpu_layers, even.n_cpu_experts)
+        counts = _in_proportion(sums, [room.usable_bytes for _, room in self._rows])
+        return need(self._shape, self._split(even, counts), rooms)
+
+    def _left_bytes(self, needed: Need) -> list[float]:
         """What every GPU has left for layers, beside working memory and a projector."""
-        usable = [float(room.usable_bytes) for _, room in self._rows]
-        count = min(max(base.n_gpu_layers, 1), self._shape.n_gpu_layers_max)
-        even = replace(base, n_gpu_layers=count)
-        tried = self._split(even, _in_proportion(self._sums(even), usable))
-        needed = need(self._shape, tried, rooms).gpus
-        needs = [needed[index] for index, _ in self._rows]
-        beside = [one.total_bytes - one.weights_bytes - one.kv_bytes for one in needs]
-        return [max(0.0, one - taken) for one, taken in zip(usable, beside, strict=True)]
+        needs = [(needed.gpus[index], room.usable_bytes) for index, room in self._rows]
+        return [max(0.0, usable - (one.total_bytes - one.weights_bytes - one.kv_bytes)) for one, usable in needs]
 
     def _split(self, placement: Placement, counts: Sequence[int]) -> Placement:
         shares = tuple(float(count) for count in counts) if len(counts) > 1 else ()
