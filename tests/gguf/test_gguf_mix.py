@@ -7,20 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakes.header_models import (
-    MODELS,
-    MORE_MODELS,
-    attention,
-    ends,
-    experts,
-    feed_forward,
-    general,
-    header_from,
-    heads,
-    in_layers,
-    llama_like,
-)
+from fakes.header_models import MODELS, header_from
 from fakes.header_writer import HeaderWriter
+from fakes.quantizer_models import SPECIAL
 
 from carryon.base.errors import BadInput
 from carryon.gguf.mix import QUANTS, USUAL_QUANTS, padded_bytes, requantized, requantized_each
@@ -33,88 +22,8 @@ ENGINE = Path(__file__).with_name("engine_types.py")
 ASKED = tuple(name for name in FILE_TYPES if name not in ("F32", "Q1_0"))
 
 
-def mixtral(architecture="llama", n_layers=32):
-    """Eight experts, and few heads that share."""
-    more = {"expert_count": 8, "expert_used_count": 2, "attention.layer_norm_epsilon": 1e-5}
-    fields = general(
-        architecture, "Mixtral", n_layers, 4096, 14336, 32, 8, 32768, 32000, **heads(128), **more
-    )  # fmt: skip
-    layer = [*attention(4096, 32, 8, 128), ("ffn_norm.weight", [4096], "F32"), *experts(4096, 14336, 8)]
-    return fields, [*ends(4096, 32000), *in_layers(n_layers, lambda _: layer)]
-
-
-def falcon():
-    """Fused queries, keys and values; one pair of them for all heads."""
-    fields = general(
-        "falcon", "Falcon-7B", 32, 4544, 18176, 71, 1, 2048, 65024, **{"attention.layer_norm_epsilon": 1e-5}
-    )
-    layer = [
-        ("attn_norm.weight", [4544], "F32"),
-        ("attn_qkv.weight", [4544, 4672], "F16"),
-        ("attn_output.weight", [4544, 4544], "F16"),
-        ("ffn_up.weight", [4544, 18176], "F16"),
-        ("ffn_down.weight", [18176, 4544], "F16"),
-    ]
-    return fields, [*ends(4544, 65024), *in_layers(32, lambda _: layer)]
-
-
-def half_attention():
-    """Every second layer has no feed-forward and no attention, so that counting differs from the layer's number."""
-    fields = general("llama", "Holes", 40, 2048, 4096, 16, 16, 4096, 32000, **heads(128))
-
-    def layer(number):
-        return attention(2048, 16, 16, 128) if number % 2 else feed_forward(2048, 4096)
-
-    return fields, [*ends(2048, 32000), *in_layers(40, layer)]
-
-
-def odd_rows():
-    """Rows of no round length: blocks of 256 do not fit, in places not even those of 32."""
-    return llama_like("llama", "Odd", 8, 1000, 1504, 10, 5, 4096, 5000, head=100)
-
-
-KEPT_NAMES = (
-    "altup_proj", "laurel_l", "per_layer_model_proj", "ssm_conv1d", "shortconv.conv", "indexer.k_proj",
-    "indexer.q_proj", "time_mix_first", "time_mix_w0", "time_mix_w1", "time_mix_w2", "time_mix_v0", "time_mix_v1",
-    "time_mix_v2", "time_mix_a0", "time_mix_a1", "time_mix_a2", "time_mix_g1", "time_mix_g2", "time_mix_decay_w1",
-    "time_mix_decay_w2", "time_mix_lerp_fused", "attn_rel_b", "position_embd", "rel_pos", "patch_embd",
-    "patch_merger", "ffn_gate_inp", "ffn_gate_tid2eid", "attn_x_norm",
-)  # fmt: skip
-TOUCHED_NAMES = (
-    "time_mix_key", "ssm_in", "ffn_gate_up", "attn_kv_b", "attn_qkv", "cross_attn_v", "indexer.attn_k", "hc_x",
-    "attn_q_a",
-)  # fmt: skip
-WHOLE_NAMES = (
-    "position_embd", "token_types", "per_layer_token_embd", "sam.pos_embd", "sam.neck.0", "sam.net_1", "a.rvq.codebook",
-    "mm.a.code_embd",
-)  # fmt: skip
-
-
-def odd_names():
-    """One matrix of every name that is never quantized, and some that are although they look like it."""
-    fields = general("llama", "Names", 2, 256, 512, 4, 2, 4096, 1000, **heads(64))
-    layer = [*attention(256, 4, 2, 64), *feed_forward(256, 512)]
-    layer += [(f"{name}.weight", [256, 256], "F16") for name in (*KEPT_NAMES, *TOUCHED_NAMES)]
-    layer += [("ffn_thing.scale", [256, 256], "F16"), ("ffn_flat.weight", [256, 1], "F16")]
-    whole = [(f"{name}.weight", [256, 256], "F16") for name in WHOLE_NAMES]
-    return fields, [*ends(256, 1000), *whole, *in_layers(2, lambda _: layer)]
-
-
-SPECIAL = {
-    "mixtral-8x7b": mixtral,
-    "falcon-7b": falcon,
-    "falcon-8-experts": lambda: mixtral("falcon"),
-    "qwen25-72b": lambda: llama_like(
-        "qwen2", "Qwen2.5-72B", 80, 8192, 29568, 64, 8, 32768, 152064, has_biases=True, theta=1e6
-    ),
-    "llama-65b": lambda: llama_like("llama", "LLaMA-65B", 80, 8192, 22016, 64, 64, 2048, 32000),
-    "half-attention": half_attention,
-    "odd-rows": odd_rows,
-    "odd-names": odd_names,
-    **MORE_MODELS,
-}
 ALL = MODELS | SPECIAL
-SOME = ("smollm2-1.7b", "qwen3-30b-a3b", "mixtral-8x7b", "falcon-7b", "odd-rows", "odd-names")
+SOME = ("smollm2-1.7b", "qwen3-30b-a3b", "mixtral-8x7b", "falcon-7b", "odd-rows", "odd-names", "ling-3")
 
 
 def shape_named(name):

@@ -114,14 +114,16 @@ class _Mixer:
         numbers = {slot: number for number, slot in enumerate(self._slots)}
         self._numbers = {name: numbers[slot] for name, slot in slots.items()}
         self._layers = [self._group(layer.tensors) for layer in shape.layers]
-        self._others = [self._group(one) for one in (shape.input_tensors, shape.output_tensors, shape.shared_tensors)]
+        outside = (shape.input_tensors, shape.output_tensors, shape.shared_tensors, shape.unused_tensors)
+        self._others = [self._group(tensors) for tensors in outside]
 
     def requantized(self, quant: str) -> ModelShape:
         recipe = recipe_of(quant, self._traits)
         types = [_type_id(self._type_of(slot, recipe)) for slot in self._slots]
         types.append(_KEPT_TYPE)  # what is kept has the slot number -1, the last
         layers = [group.retyped(types) for group in self._layers]
-        (inputs, *_), (outputs, *_), (shared, *_) = others = [group.retyped(types) for group in self._others]
+        others = [group.retyped(types) for group in self._others]
+        inputs, outputs, shared, unused = (tensors for tensors, _ in others)
         size_bytes = self._header_bytes + sum(size for _, size in (*layers, *others))
         blocks = tuple(
             LayerShape(tensors, layer.attention, layer.recurrent_bytes)
@@ -129,7 +131,7 @@ class _Mixer:
         )
         return replace(
             self._shape, quant=quant, layers=blocks, input_tensors=inputs, output_tensors=outputs,
-            shared_tensors=shared, size_bytes=size_bytes,
+            shared_tensors=shared, unused_tensors=unused, size_bytes=size_bytes,
         )  # fmt: skip
 
     def _group(self, tensors: tuple[TensorInfo, ...]) -> _Group:
@@ -179,6 +181,7 @@ def _slots_of(shape: ModelShape) -> dict[str, _Slot]:
     kinds.sort(key=lambda entry: entry[:2])
     n_values = sum(kind.role is Role.VALUE for *_, kind in kinds)
     is_tied = not any(kind.role is Role.OUTPUT for *_, kind in kinds)
+    n_blocks = 1 + max((layer for layer, *_ in kinds), default=-1)  # also those that predict further tokens
     seen: Counter[Role] = Counter()
     slots = {}
     for layer, name, tensor, kind in kinds:
@@ -187,9 +190,9 @@ def _slots_of(shape: ModelShape) -> dict[str, _Slot]:
         role = Role.OUTPUT if is_tied and kind.role is Role.TOKEN_EMBEDDING else kind.role
         nth, place = _NOWHERE, _NOWHERE
         if role in _COUNTED:
-            nth = place = Place(seen[role], n_values if role is Role.VALUE else shape.n_layers)
+            nth = place = Place(seen[role], n_values if role is Role.VALUE else n_blocks)
         if role in _BY_LAYER and shape.n_experts > 1:
-            place = Place(layer, shape.n_layers)
+            place = Place(layer, n_blocks)
         seen[role] += 1
         is_stack = len(tensor.shape) > 2 and tensor.shape[2] > 1
         slots[name] = _Slot(role, tensor.shape[0], is_stack, kind.has_eight_bits, place, nth)
