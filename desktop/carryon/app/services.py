@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
+from carryon.app.fitting import Fitting
 from carryon.app.host import ModelHost
 from carryon.base.jobs import Post, Runner
 from carryon.base.paths import Home
@@ -23,6 +24,7 @@ class Services:
     store: Store
     runner: Runner
     host: ModelHost
+    fitting: Fitting
     probing: Callable[[], Generator[None, None, Machine]]
 
     def end(self) -> None:
@@ -31,6 +33,7 @@ class Services:
         self.host.end()  # frees a job that waits for a silent engine
         self.runner.end()
         self.store.close()
+        self.fitting.close()
 
 
 def probing() -> Generator[None, None, Machine]:
@@ -44,5 +47,6 @@ def build(home: Home, post: Post, engine_command: Sequence[str] = WORKER) -> Ser
     """Makes everything for this home; `post` carries calls to the main thread, `engine_command` starts an engine."""
     settings = SettingsFile(home.settings)
     runner = Runner(post)
-    host = ModelHost(home, settings, runner, engine_command)
-    return Services(home, settings, Store(home.chats), runner, host, probing)
+    fitting = Fitting(home)
+    host = ModelHost(home, settings, runner, engine_command, fitting)
+    return Services(home, settings, Store(home.chats), runner, host, fitting, probing)

@@ -5,14 +5,14 @@ import sys
 from collections.abc import Sequence
 
 from carryon import __version__
-from carryon.base.errors import AppError, BadFile, BadInput, ContextFull, EngineRefused
-from carryon.cli import bench, machine, serve
+from carryon.base.errors import AppError, BadFile, BadInput, ContextFull, EngineRefused, Unsupported
+from carryon.cli import bench, fit, machine, serve
 from carryon.cli import run as run_command
 
 BAD_INPUT = 2
 FAILED = 1
 INTERRUPTED = 130  # the shell's convention for Ctrl+C
-_INPUT_ERRORS = (BadInput, BadFile, ContextFull, EngineRefused)
+_INPUT_ERRORS = (BadInput, BadFile, ContextFull, EngineRefused, Unsupported)
 
 
 def run(words: Sequence[str]) -> int:
@@ -40,6 +40,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"carryon {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (run_command, serve, bench, machine):
+    for command in (run_command, serve, bench, fit, machine):
         command.add_parser(commands)
     return parser
