@@ -1,6 +1,6 @@
 """How fast a model answers and reads: bytes per token over bandwidth, plus a fixed cost per layer."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -27,6 +27,7 @@ class Basis(StrEnum):
 # guesses a part may be off by half.
 SPREAD = {Basis.MEASURED: 0.10, Basis.PROBED: 0.20, Basis.PARTS: 0.25, Basis.GUESSED: 0.50}
 _WORST_FIRST = (Basis.GUESSED, Basis.PARTS, Basis.PROBED, Basis.MEASURED)
+_MATTERS = 0.1  # of the time; what a device with less is known from is not told
 
 # From one GPU to the next: 8B on 1, 2, 4 GPUs of 3090 and 4090 each (GPU-Benchmarks-on-LLM-Inference), 0.1 to 0.36 ms.
 _NEXT_GPU_S = 200e-6
@@ -51,6 +52,7 @@ class DeviceSpeed:
     layer_s: float  # fixed cost of one layer of a dense model
     flops: float  # effective, dense, for prefill
     upload_bytes_per_s: float = 0.0  # from RAM to this device, for weights that stay in RAM at prefill; 0 = the RAM
+    unpacking: float = 0.0  # low-bit weights take longer than their bytes by this share of Traffic.unpacking_bytes
     basis: Basis = Basis.GUESSED
     prefill_basis: Basis = Basis.GUESSED
     prior: "DeviceSpeed | None" = None  # what it was before anything was learnt
@@ -117,12 +119,16 @@ def decode_times(
 ) -> tuple[DeviceTime, ...]:
     """The time of one token on the RAM's side and on each GPU: they work one after the other, so it is a sum."""
     passes = traffics(shape, placement, rooms, depth_tokens)
-    overhead = priors.MOE_OVERHEAD if shape.is_moe else 1.0
+    overheads = [
+        priors.layer_overhead(room.backend, shape.is_moe, passes.is_sandwiched) for room in (rooms.ram, *rooms.gpus)
+    ]
     guests = sum(passes.cpu_expert_layers)  # layers of which only the experts are here
-    at_cpu = _decode(rooms.ram, passes.ram, speeds.ram, passes.ram.n_layers * overhead + guests)
+    at_cpu = _decode(rooms.ram, passes.ram, speeds.ram, passes.ram.n_layers * overheads[0] + guests)
     gpus = (
         _decode(room, one, speed, one.n_layers * overhead + hop_s / speed.layer_s)
-        for room, one, speed, hop_s in zip(rooms.gpus, passes.gpus, speeds.gpus, _hops(passes), strict=True)
+        for room, one, speed, overhead, hop_s in zip(
+            rooms.gpus, passes.gpus, speeds.gpus, overheads[1:], _hops(passes), strict=True
+        )
     )
     return (at_cpu, *gpus)
 
@@ -133,13 +139,15 @@ def prefill_times(
     """The time of one token of a long prompt. What lies in RAM is brought batch by batch to a GPU that can help."""
     passes = traffics(shape, placement, rooms, depth_tokens)
     helper = _helper(rooms, speeds)
-    work = [_arithmetic(one) / _fullness(placement.n_tokens) for one in passes.gpus]
+    n_tokens = placement.n_tokens
+    fullness = _fullness(n_tokens)
+    work = [_arithmetic(one) / fullness for one in passes.gpus]
     brought = [0.0] * len(work)
     left = _arithmetic(passes.ram)
     if helper is not None:
-        work[helper] += left / _fullness(placement.n_tokens)
+        work[helper] += left / fullness
         stored = passes.ram_stored_bytes + _EXPERTS_TOUCHED * passes.experts_stored_bytes
-        brought[helper], left = stored / placement.n_tokens, 0.0
+        brought[helper], left = stored / n_tokens, 0.0
     gpus = (
         DeviceTime(room.label, room.backend, one, speed.flops, bytes_, _inverse(speed.upload_bytes_per_s))
         for room, one, speed, bytes_ in zip(rooms.gpus, work, speeds.gpus, brought, strict=True)
@@ -151,9 +159,8 @@ def _decode(room: Room, one: Traffic, speed: DeviceSpeed, steps: float) -> Devic
     if one.is_idle:
         return DeviceTime(room.label, room.backend, 0.0, speed.weights_bytes_per_s)
     kv_bytes = one.kv_bytes * speed.weights_bytes_per_s / speed.kv_bytes_per_s  # in bytes of weights that take as long
-    return DeviceTime(
-        room.label, room.backend, one.weights_bytes + kv_bytes, speed.weights_bytes_per_s, steps, speed.layer_s
-    )
+    work = one.weights_bytes + speed.unpacking * one.unpacking_bytes + kv_bytes
+    return DeviceTime(room.label, room.backend, work, speed.weights_bytes_per_s, steps, speed.layer_s)
 
 
 def _hops(passes: Traffics) -> list[float]:
@@ -184,15 +191,15 @@ def _helper(rooms: Rooms, speeds: Speeds) -> int | None:
     return next((index for index in able if rooms.gpus[index].backend is not Backend.RPC), None)
 
 
-def _pace(times: Iterable[DeviceTime], bases: Iterable[Basis]) -> Pace:
+def _pace(times: Sequence[DeviceTime], bases: Sequence[Basis]) -> Pace:
     """A device's uncertainty counts by its share of the time; the basis is the worst that matters."""
-    shares = [(one.total_s, basis) for one, basis in zip(times, bases, strict=True) if one.total_s > 0]
-    total_s = sum(seconds for seconds, _ in shares)
+    seconds = [one.total_s for one in times]
+    total_s = sum(seconds)
     if not total_s:
         return Pace(0.0, 0.0, Basis.GUESSED)
-    spread = sum(seconds * SPREAD[basis] for seconds, basis in shares) / total_s
-    basis = next(one for one in _WORST_FIRST if any(b is one and s >= 0.1 * total_s for s, b in shares))
-    return Pace((1 - spread) / total_s, (1 + spread) / total_s, basis)
+    spread = sum([own_s * SPREAD[basis] for own_s, basis in zip(seconds, bases, strict=True)]) / total_s
+    matter = [basis for own_s, basis in zip(seconds, bases, strict=True) if own_s >= _MATTERS * total_s]
+    return Pace((1 - spread) / total_s, (1 + spread) / total_s, min(matter, key=_WORST_FIRST.index))
 
 
 def _part(machine: Machine, rooms: Rooms, room: Room) -> Part | None:
@@ -204,13 +211,14 @@ def _ram_speed(machine: Machine, rooms: Rooms, probed: float | None) -> DeviceSp
     paper = ram_class(machine.cpu).bytes_per_s
     share = priors.CPU_SHARE_OF_UNIFIED if rooms.is_unified else priors.CPU_SHARE_OF_PAPER
     reached = probed * priors.CPU_SHARE_OF_PROBED if probed else paper * share
-    cores = machine.cpu.physical_cores or 4
+    cores = machine.cpu.performance_cores or machine.cpu.physical_cores or 4
     return DeviceSpeed(
         name=rooms.ram.name,
         weights_bytes_per_s=min(reached, cores * priors.CPU_CORE_BYTES_PER_S),
         kv_bytes_per_s=reached * priors.CPU_KV_SHARE,
         layer_s=priors.CPU_LAYER_US * 1e-6,
         flops=priors.cpu_flops(machine.cpu),
+        unpacking=priors.CPU_UNPACKING,
         basis=Basis.PROBED if probed else Basis.PARTS if rooms.is_unified else Basis.GUESSED,
     )
 
@@ -227,6 +235,7 @@ def _gpu_speed(room: Room, part: Part | None, ram_peak: float) -> DeviceSpeed:
         kv_bytes_per_s=peak * character.kv_share,
         layer_s=character.layer_us * 1e-6,
         flops=flops * character.prefill_share,
+        unpacking=character.unpacking,
         upload_bytes_per_s=0.0 if room.kind is DeviceKind.IGPU else character.upload_gb_per_s * 1e9,
         basis=basis,
         prefill_basis=basis,

@@ -1,67 +1,82 @@
 """What one token costs on each device: bytes read to write it, and arithmetic to read it; sums, no speeds."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
 from carryon.fit.placement import Placement
 from carryon.fit.remembered import per_shape
 from carryon.fit.room import Rooms
 from carryon.fit.spread import Span, Spread, spread
-from carryon.gguf.quants import KvType
+from carryon.gguf.quants import GGML_TYPES_BY_NAME, KvType
 from carryon.gguf.shape import LayerShape, ModelShape, TensorInfo
 
 Sums = tuple[float, ...]  # of the first 0, 1, 2 ... layers together
 
+# Below four bits a type gains less than its bytes say: it has to be looked up or shifted together. Shares of its bytes,
+# for a device that does not do it in passing (priors.Character.unpacking); from llama.cpp's tools/quantize/README.md.
+_UNPACKING = {
+    "Q3_K": 0.5, "Q2_K": 0.5, "IQ3_S": 0.6, "IQ3_XXS": 0.7, "IQ2_S": 1.3, "IQ2_XS": 1.3, "IQ2_XXS": 1.3, "IQ1_M": 1.6,
+    "IQ1_S": 1.6,
+}  # fmt: skip
+_UNPACKING_BY_ID = {GGML_TYPES_BY_NAME[name].type_id: share for name, share in _UNPACKING.items()}
 
-@dataclass(frozen=True)
-class Traffic:
+
+class Traffic(NamedTuple):
     """What one token touches on one device."""
 
     weights_bytes: float = 0.0  # read once for every token that is written
-    kv_bytes: float = 0.0  # of the KV cache at this depth, and of the recurrent state
-    n_layers: int = 0
+    unpacking_bytes: float = 0.0  # of low-bit types, weighted by how much harder they are to unpack than 4-bit ones
     params: float = 0.0  # weights that every token of a prompt is multiplied with
+    kv_bytes: float = 0.0  # of the KV cache at this depth, and of the recurrent state
     attention: float = 0.0  # multiplications of a token with the keys and values before it
+    n_layers: int = 0
 
     @property
     def is_idle(self) -> bool:
         return not (self.weights_bytes or self.n_layers)
 
 
-@dataclass(frozen=True)
-class Traffics:
+_IDLE = Traffic()
+
+
+class Traffics(NamedTuple):
     """One token's way through the machine: the RAM's share, the GPUs' in the order of the rooms."""
 
     ram: Traffic
     gpus: tuple[Traffic, ...]
-    cpu_expert_layers: tuple[int, ...] = ()  # of so many layers of each GPU the experts lie in RAM
-    cpu_experts: Traffic = Traffic()  # what these experts are of `ram`
-    ram_stored_bytes: float = 0.0  # weights in RAM that a GPU works with when it reads a prompt
-    experts_stored_bytes: float = 0.0  # the experts in RAM of layers whose rest is on a GPU, all of them
+    cpu_expert_layers: tuple[int, ...]  # of so many layers of each GPU the experts lie in RAM
+    ram_stored_bytes: float  # weights in RAM that a GPU works with when it reads a prompt
+    experts_stored_bytes: float  # the experts in RAM of layers whose rest is on a GPU, all of them
+    is_sandwiched: bool  # layers have norms after attention and feed-forward as well
+
+
+class _Amounts(NamedTuple):
+    """What a run of layers amounts to for one token."""
+
+    weights_bytes: float = 0.0
+    unpacking_bytes: float = 0.0
+    params: float = 0.0
 
 
 @dataclass(frozen=True)
 class _Sums:
-    """Summed over layers, so that any run of layers is one subtraction."""
+    """Summed over the first 0, 1, 2 ... layers, so that any run of layers is one subtraction."""
 
-    dense_bytes: Sums
-    expert_bytes: Sums  # what one token reads of the experts
-    dense_params: Sums
-    expert_params: Sums
+    layers: tuple[_Amounts, ...]  # with the experts that a token uses
+    experts: tuple[_Amounts, ...]  # only these
+    head: _Amounts  # the output layer
     stored_bytes: Sums  # whole layers, all experts
     stored_expert_bytes: Sums
-    head_bytes: float  # the output layer
-    head_params: float
+    is_sandwiched: bool
 
 
 @dataclass(frozen=True)
 class _CacheSums:
-    """The KV cache by window: 0 looks back to the beginning."""
+    """The KV cache by window, 0 looks back to the beginning: of one earlier token bytes and multiplications."""
 
-    per_token: tuple[tuple[int, Sums], ...]  # bytes of one token's keys and values
-    attention: tuple[tuple[int, Sums], ...]  # multiplications with one token's keys and values
+    windows: tuple[tuple[int, Sums, Sums], ...]
     state_bytes: Sums  # recurrent state, read and written again
 
 
@@ -69,75 +84,91 @@ def traffics(shape: ModelShape, placement: Placement, rooms: Rooms, depth_tokens
     """One token with `depth_tokens` tokens before it. Some microseconds once a shape is known."""
     lies = spread(shape.n_layers, placement, rooms)
     sums, caches = _sums(shape), _cache_sums(shape, placement.kv_type)
-    everywhere = [_span(sums, caches, span, depth_tokens) for span in (lies.ram, *lies.gpus)]
-    if not lies.n_cpu_experts or not shape.is_moe:
-        return Traffics(everywhere[0], tuple(everywhere[1:]), (0,) * len(lies.gpus), Traffic(), _stored(sums, lies))
-    return _with_cpu_experts(sums, lies, everywhere)
+    n_cpu_experts = lies.n_cpu_experts if shape.is_moe else 0
+    gpus = tuple([_traffic(sums, caches, span, depth_tokens) for span in lies.gpus])
+    ram = _traffic(sums, caches, lies.ram, depth_tokens)
+    stored = _between(sums.stored_bytes, lies.ram) + (sums.head.weights_bytes if lies.ram.has_output else 0.0)
+    plain = Traffics(ram, gpus, (0,) * len(gpus), stored, 0.0, sums.is_sandwiched)
+    return _with_cpu_experts(sums, lies, plain, n_cpu_experts) if n_cpu_experts else plain
 
 
-def _span(sums: _Sums, caches: _CacheSums, span: Span, depth: int) -> Traffic:
+def _traffic(sums: _Sums, caches: _CacheSums, span: Span, depth: int) -> Traffic:
     if span.is_empty:
-        return Traffic()
-    weights = _of(sums.dense_bytes, span) + _of(sums.expert_bytes, span)
-    params = _of(sums.dense_params, span) + _of(sums.expert_params, span)
+        return _IDLE
+    weights, unpacking, params = _of(sums.layers, span.first, span.end)
     if span.has_output:
-        weights, params = weights + sums.head_bytes, params + sums.head_params
-    kv_bytes = _windowed(caches.per_token, span, depth) + _of(caches.state_bytes, span)
-    return Traffic(weights, kv_bytes, span.n_layers, params, _windowed(caches.attention, span, depth))
+        weights, unpacking, params = (
+            weights + sums.head.weights_bytes, unpacking + sums.head.unpacking_bytes, params + sums.head.params
+        )  # fmt: skip
+    kv_bytes, attention = _between(caches.state_bytes, span), 0.0
+    for window, per_token, multiplications in caches.windows:
+        seen = min(depth, window) if window else depth
+        kv_bytes += seen * _between(per_token, span)
+        attention += seen * _between(multiplications, span)
+    return Traffic(weights, unpacking, params, kv_bytes, attention, span.end - span.first)
 
 
-def _with_cpu_experts(sums: _Sums, lies: Spread, everywhere: list[Traffic]) -> Traffics:
+def _with_cpu_experts(sums: _Sums, lies: Spread, plain: Traffics, count: int) -> Traffics:
     """Moves the experts of the first layers from their GPUs to the RAM."""
-    moved = [Span(span.first, max(span.first, min(span.end, lies.n_cpu_experts))) for span in lies.gpus]
-    experts = [Traffic(_of(sums.expert_bytes, one), params=_of(sums.expert_params, one)) for one in moved]
-    gpus = tuple(_less(whole, gone) for whole, gone in zip(everywhere[1:], experts, strict=True))
-    together = Traffic(sum(one.weights_bytes for one in experts), params=sum(one.params for one in experts))
-    stored = sum(_of(sums.stored_expert_bytes, one) for one in moved)
-    ram = _plus(everywhere[0], together)
-    return Traffics(ram, gpus, tuple(one.n_layers for one in moved), together, _stored(sums, lies), stored)
-
-
-def _stored(sums: _Sums, lies: Spread) -> float:
-    return _of(sums.stored_bytes, lies.ram) + (sums.head_bytes if lies.ram.has_output else 0.0)
-
-
-def _of(sums: Sums, span: Span) -> float:
-    return sums[span.end] - sums[span.first]
-
-
-def _windowed(sums: Sequence[tuple[int, Sums]], span: Span, depth: int) -> float:
-    return sum(_of(one, span) * (min(depth, window) if window else depth) for window, one in sums)
-
-
-def _less(whole: Traffic, gone: Traffic) -> Traffic:
-    return Traffic(
-        whole.weights_bytes - gone.weights_bytes, whole.kv_bytes, whole.n_layers, whole.params - gone.params,
-        whole.attention,
-    )  # fmt: skip
-
-
-def _plus(one: Traffic, more: Traffic) -> Traffic:
-    return Traffic(
-        one.weights_bytes + more.weights_bytes, one.kv_bytes, one.n_layers, one.params + more.params, one.attention
+    moved = [Span(span.first, max(span.first, min(span.end, count))) for span in lies.gpus]
+    experts = [_of(sums.experts, span.first, span.end) for span in moved]
+    return plain._replace(
+        ram=_changed(plain.ram, experts, 1),
+        gpus=tuple(_changed(whole, [gone], -1) for whole, gone in zip(plain.gpus, experts, strict=True)),
+        cpu_expert_layers=tuple(one.n_layers for one in moved),
+        experts_stored_bytes=sum(_between(sums.stored_expert_bytes, one) for one in moved),
     )
+
+
+def _changed(one: Traffic, by: Sequence[_Amounts], sign: int) -> Traffic:
+    return one._replace(
+        weights_bytes=one.weights_bytes + sign * sum(each.weights_bytes for each in by),
+        unpacking_bytes=one.unpacking_bytes + sign * sum(each.unpacking_bytes for each in by),
+        params=one.params + sign * sum(each.params for each in by),
+    )
+
+
+def _of(sums: tuple[_Amounts, ...], first: int, end: int) -> _Amounts:
+    low, high = sums[first], sums[end]
+    return _Amounts(high[0] - low[0], high[1] - low[1], high[2] - low[2])
+
+
+def _between(sums: Sums, span: Span) -> float:
+    return sums[span.end] - sums[span.first]
 
 
 @per_shape
 def _sums(shape: ModelShape) -> _Sums:
     used = shape.n_experts_used / shape.n_experts if shape.n_experts else 1.0
-    dense = [[one for one in layer.tensors if not one.is_expert] for layer in shape.layers]
-    experts = [[one for one in layer.tensors if one.is_expert] for layer in shape.layers]
-    head = _head(shape)
+    dense = [_amounts(one for one in layer.tensors if not one.is_expert) for layer in shape.layers]
+    experts = [_amounts(one for one in layer.tensors if one.is_expert) for layer in shape.layers]
+    touched = [_Amounts(*(used * amount for amount in one)) for one in experts]
     return _Sums(
-        dense_bytes=_summed(map(_bytes, dense)),
-        expert_bytes=_summed(_bytes(one) * used for one in experts),
-        dense_params=_summed(map(_params, dense)),
-        expert_params=_summed(_params(one) * used for one in experts),
-        stored_bytes=_summed(_bytes(layer.tensors) for layer in shape.layers),
-        stored_expert_bytes=_summed(map(_bytes, experts)),
-        head_bytes=_bytes(head),
-        head_params=_params(head),
+        layers=_added_up(map(_together, dense, touched)),
+        experts=_added_up(touched),
+        head=_amounts(_head(shape)),
+        stored_bytes=_summed(_together(*pair).weights_bytes for pair in zip(dense, experts, strict=True)),
+        stored_expert_bytes=_summed(one.weights_bytes for one in experts),
+        is_sandwiched=any("post_ffw_norm" in one.name for layer in shape.layers[:1] for one in layer.tensors),
     )
+
+
+def _amounts(tensors: Iterable[TensorInfo]) -> _Amounts:
+    """Only matrices are multiplied with; a bias or a norm is added."""
+    kept = tuple(tensors)
+    return _Amounts(
+        float(sum(one.size_bytes for one in kept)),
+        sum(_UNPACKING_BY_ID.get(one.type_id, 0.0) * one.size_bytes for one in kept),
+        float(sum(one.n_elements for one in kept if len(one.shape) > 1)),
+    )
+
+
+def _together(one: _Amounts, other: _Amounts) -> _Amounts:
+    return _Amounts(one[0] + other[0], one[1] + other[1], one[2] + other[2])
+
+
+def _added_up(amounts: Iterable[_Amounts]) -> tuple[_Amounts, ...]:
+    return tuple(accumulate(amounts, _together, initial=_Amounts()))
 
 
 def _head(shape: ModelShape) -> tuple[TensorInfo, ...]:
@@ -149,10 +180,16 @@ def _head(shape: ModelShape) -> tuple[TensorInfo, ...]:
 
 @per_shape
 def _cache_sums(shape: ModelShape, kv_type: KvType) -> _CacheSums:
-    windows = Counter(layer.attention.window for layer in shape.layers if layer.attention)
+    windows = dict.fromkeys(layer.attention.window for layer in shape.layers if layer.attention)
     return _CacheSums(
-        tuple((one, _summed(_kv_bytes(layer, one, kv_type) for layer in shape.layers)) for one in windows),
-        tuple((one, _summed(_attention(layer, one) for layer in shape.layers)) for one in windows),
+        tuple(
+            (
+                window,
+                _summed(_kv_bytes(layer, window, kv_type) for layer in shape.layers),
+                _summed(_attention(layer, window) for layer in shape.layers),
+            )
+            for window in windows
+        ),
         _summed(2.0 * layer.recurrent_bytes for layer in shape.layers),
     )
 
@@ -171,15 +208,6 @@ def _attention(layer: LayerShape, window: int) -> float:
     if kept is None or kept.window != window:
         return 0.0
     return float(kept.n_heads * (kept.key_length + (kept.value_length or kept.key_length)))
-
-
-def _bytes(tensors: Iterable[TensorInfo]) -> float:
-    return float(sum(one.size_bytes for one in tensors))
-
-
-def _params(tensors: Iterable[TensorInfo]) -> float:
-    """Only matrices are multiplied with; a bias or a norm is added."""
-    return float(sum(one.n_elements for one in tensors if len(one.shape) > 1))
 
 
 def _summed(values: Iterable[float]) -> Sums:
