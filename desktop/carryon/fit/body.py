@@ -7,7 +7,15 @@ from itertools import groupby
 
 from carryon.fit.arena import Arena
 from carryon.fit.flow import Program, Width
-from carryon.fit.graph import Anatomy, experts_alone, layer_program, layer_without_experts, matrices_of, taken_over
+from carryon.fit.graph import (
+    Anatomy,
+    after_gpu_layer,
+    after_ram_layer,
+    experts_alone,
+    layer_program,
+    layer_without_experts,
+    matrices_of,
+)
 from carryon.fit.placement import padded
 from carryon.fit.remembered import per_shape
 from carryon.gguf.shape import LayerShape, ModelShape
@@ -55,7 +63,8 @@ class Body:
     whole: Stretches
     without_experts: Stretches  # those of the layers without experts are whole
     experts: Stretches
-    takeovers: tuple[Program, ...]  # takeovers[i]: by another device behind layer i
+    after_ram: tuple[Program, ...]  # after_ram[i]: how a GPU goes on when the layers up to i are in RAM
+    after_gpu: tuple[Program, ...]  # after_gpu[i]: layer i when the one before is on another GPU
 
 
 @per_shape
@@ -73,36 +82,57 @@ def body_of(shape: ModelShape, is_quantized: bool) -> Body:
         whole=each(layer_program, layer_program),
         without_experts=each(layer_without_experts, layer_program),
         experts=each(experts_alone, lambda _: None),
-        takeovers=tuple(map(taken_over, layers)),
+        after_ram=tuple(map(after_ram_layer, layers)),
+        after_gpu=tuple(map(after_gpu_layer, layers)),
     )
 
 
+@dataclass(frozen=True)
+class Work:
+    """What a device does, in order: what its first program is given and all inputs come before everything."""
+
+    programs: tuple[Program, ...]
+    inputs: tuple[int, ...]
+    batch: Batch
+    n_copies: int = 1  # of all that comes from elsewhere; more than one stay to the end
+    tail: Width = Width()  # behind the last layer
+    handed_over: tuple[Program, ...] = ()  # what is left to do when the inputs but the last have gone elsewhere
+
+
 @lru_cache(maxsize=4096)
-def peak_bytes(inputs: tuple[int, ...], programs: tuple[Program, ...], tail: Width, batch: Batch) -> int:
-    """How large the buffer gets: what the first program is given, inputs that stay to the end, layers, what follows."""
-    arena = Arena()
-    at = {slot: arena.take(batch.size_of(width)) for slot, width in enumerate(programs[0].given)}
-    for size in inputs:
-        arena.take(padded(size, batch.alignment))
-    for program in programs:
-        at = {0: _lay_out(arena, _moves(program, batch), at, program.out)}
-    arena.take(batch.size_of(tail))
+def peak_bytes(work: Work) -> int:
+    """How large the buffer gets."""
+    arena, batch = Arena(), work.batch
+    at = {slot: arena.take(batch.size_of(width)) for slot, width in enumerate(work.programs[0].given)}
+    if work.n_copies > 1:
+        at = {}
+    inputs = [(arena.take(size), size) for size in (padded(one, batch.alignment) for one in work.inputs)]
+    for _ in range(work.n_copies - 1):
+        for size in (*map(batch.size_of, work.programs[0].given), *(size for _, size in inputs)):
+            arena.take(size)
+    _lay_out(arena, work.programs, at, batch)
+    if work.handed_over:
+        for offset, size in inputs[:-1]:
+            arena.give(offset, size)
+        _lay_out(arena, work.handed_over, {}, batch)
+    arena.take(batch.size_of(work.tail))
     return arena.peak
+
+
+def _lay_out(arena: Arena, programs: Sequence[Program], at: dict[int, int], batch: Batch) -> None:
+    for program in programs:
+        for slot, size in _moves(program, batch):
+            if size > 0:
+                at[slot] = arena.take(size)
+            elif slot in at:
+                arena.give(at.pop(slot), -size)
+        at = {0: at[program.out]} if program.out in at else {}
 
 
 @lru_cache(maxsize=4096)
 def _moves(program: Program, batch: Batch) -> tuple[tuple[int, int], ...]:
     """Slot and size, negative where it is given back."""
     return tuple((one.slot, batch.size_of(one.width) * (1 if one.is_taken else -1)) for one in program.moves)
-
-
-def _lay_out(arena: Arena, moves: tuple[tuple[int, int], ...], at: dict[int, int], out: int) -> int:
-    for slot, size in moves:
-        if size > 0:
-            at[slot] = arena.take(size)
-        elif size < 0:
-            arena.give(at.pop(slot), -size)
-    return at.get(out, 0)
 
 
 def _anatomies(shape: ModelShape, is_quantized: bool) -> list[Anatomy]:

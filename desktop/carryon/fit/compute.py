@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from itertools import accumulate
 
-from carryon.fit.body import ROTATED, Batch, body_of, peak_bytes
+from carryon.fit.body import ROTATED, Batch, Work, body_of, peak_bytes
 from carryon.fit.cache import cells
-from carryon.fit.flow import Width
+from carryon.fit.flow import Program, Width
 from carryon.fit.graph import F32, embedding, handed_over
 from carryon.fit.placement import Placement
 from carryon.fit.remembered import per_shape
@@ -16,35 +16,58 @@ from carryon.gguf.shape import Attention, ModelShape
 
 _F16, _I32, _I64 = 2, 4, 8
 _NOTHING = Width()
+_PIPELINE_COPIES = 4  # GGML_SCHED_MAX_COPIES of ggml-backend.cpp
 
 
 def compute_bytes(shape: ModelShape, spread: Spread, placement: Placement, rooms: Rooms) -> tuple[int, tuple[int, ...]]:
     """The RAM's compute buffer and that of every GPU of the rooms."""
-    gpus = (
-        0 if span.is_empty else _gpu_bytes(shape, span, spread.n_cpu_experts, placement, room.backend)
-        for span, room in zip(spread.gpus, rooms.gpus, strict=True)
-    )
-    return _ram_bytes(shape, spread, placement), tuple(gpus)
+    n_copies = _PIPELINE_COPIES if _is_pipelined(spread, placement, rooms) else 1
+    gpus = [0] * len(spread.gpus)
+    is_first = True
+    for index, (span, room) in enumerate(zip(spread.gpus, rooms.gpus, strict=True)):
+        if not span.is_empty:
+            gpus[index] = peak_bytes(_gpu_work(shape, span, spread, placement, room.backend, n_copies, is_first))
+            is_first = False
+    return peak_bytes(_ram_work(shape, spread, placement, n_copies)), tuple(gpus)
 
 
-def _ram_bytes(shape: ModelShape, spread: Spread, placement: Placement) -> int:
+def _is_pipelined(spread: Spread, placement: Placement, rooms: Rooms) -> bool:
+    """Several GPUs, and nothing but the embedding in RAM: llama-context.cpp, cparams.pipeline_parallel."""
+    n_devices = len(placement.gpus) or len(rooms.gpus)
+    return n_devices > 1 and not spread.ram.n_layers and not spread.ram.has_output and not placement.n_cpu_experts
+
+
+def _ram_work(shape: ModelShape, spread: Spread, placement: Placement, n_copies: int) -> Work:
     body, n_tokens = body_of(shape, placement.kv_type.is_quantized), placement.n_tokens
     programs = [embedding(shape.n_embd), *body.whole.between(0, spread.ram.end)]
+    left: list[Program] = []
     if not spread.ram.has_output:
-        programs += [handed_over(shape.n_embd), *body.experts.between(spread.ram.end, spread.n_cpu_experts)]
+        programs.append(handed_over(shape.n_embd))
+        left = body.experts.between(spread.ram.end, spread.n_cpu_experts)
+    if spread.n_devices > 1:  # the inputs stay until the last of them has its copies
+        programs, left = programs + left, []
     every = Span(0, shape.n_layers, has_output=True)
-    entered = (_I32 * n_tokens, F32 * n_tokens * shape.n_embd, *_inputs(shape, every, placement))
-    return peak_bytes(entered, tuple(programs), _tail(shape, spread.ram), _batch(placement, Backend.CPU))
+    inputs = (_I32 * n_tokens, *_inputs(shape, every, placement), F32 * n_tokens * shape.n_embd)
+    batch = _batch(placement, Backend.CPU)
+    return Work(tuple(programs), inputs, batch, n_copies, _tail(shape, spread.ram), tuple(left))
 
 
-def _gpu_bytes(shape: ModelShape, span: Span, n_cpu_experts: int, placement: Placement, backend: Backend) -> int:
+def _gpu_work(
+    shape: ModelShape, span: Span, spread: Spread, placement: Placement, backend: Backend, n_copies: int, is_first: bool
+) -> Work:
     body = body_of(shape, placement.kv_type.is_quantized)
-    parted = max(span.first, min(n_cpu_experts, span.end))
-    programs = body.without_experts.between(span.first, parted) + body.whole.between(parted, span.end)
-    if span.first:
-        programs.insert(0, body.takeovers[span.first - 1])
-    inputs = tuple(_inputs(shape, span, placement))
-    return peak_bytes(inputs, tuple(programs), _tail(shape, span), _batch(placement, backend))
+    first = span.first
+    programs: list[Program] = []
+    if first and is_first:
+        programs = [body.after_ram[first - 1]]
+    elif first and span.n_layers:
+        programs = [body.after_gpu[first]]
+        first += 1
+    parted = max(first, min(spread.n_cpu_experts, span.end))
+    programs += body.without_experts.between(first, parted) + body.whole.between(parted, span.end)
+    inputs = _inputs(shape, span, placement)
+    batch = _batch(placement, backend)
+    return Work(tuple(programs) or (handed_over(shape.n_embd),), inputs, batch, n_copies, _tail(shape, span))
 
 
 def _tail(shape: ModelShape, span: Span) -> Width:

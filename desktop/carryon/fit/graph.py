@@ -5,6 +5,7 @@ llama.cpp 0c1e57098. Operations that overwrite their only source (norm, bias, sc
 All work is in single precision: 4 bytes for each number.
 """
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +15,11 @@ from carryon.gguf.shape import TensorInfo
 
 F32 = 4
 _ADDS_TO_RESIDUAL = ("phi3", "phimoe")  # their last sum is written over the residual, not over the feed-forward
+# Where other architectures drop the tokens that need no answer behind the last attention, these do it at the very end.
+_ANSWER_LATE = frozenset((
+    "gpt-oss", "gemma3n", "gemma4", "qwen3next", "qwen35", "qwen35moe", "nemotron_h", "nemotron_h_moe", "mimo2",
+    "step35", "cohere2moe", "bailingmoe3", "hrm_text", "hy_v3", "hy_v4", "deepseek4",
+))  # fmt: skip
 
 Matrices = tuple[tuple[str, int, int], ...]
 
@@ -49,6 +55,12 @@ def layer_program(anatomy: Anatomy) -> Program:
 
 
 @lru_cache(maxsize=4096)
+def after_gpu_layer(anatomy: Anatomy) -> Program:
+    """A layer behind one on another GPU. Given: a copy of its input, and one of it normed, made by the GPU before."""
+    return _Layer(anatomy, is_normed=True).whole()
+
+
+@lru_cache(maxsize=4096)
 def layer_without_experts(anatomy: Anatomy) -> Program:
     """A layer whose experts are computed elsewhere: what they make comes back as a copy."""
     return _Layer(anatomy).whole(experts_are_here=False)
@@ -61,7 +73,7 @@ def experts_alone(anatomy: Anatomy) -> Program:
 
 
 @lru_cache(maxsize=4096)
-def taken_over(before: Anatomy) -> Program:
+def after_ram_layer(before: Anatomy) -> Program:
     """How the next device goes on behind this layer: given copies of what the layer sums up at its end, the sum."""
     return _Layer(before).taken_over()
 
@@ -88,16 +100,18 @@ def _rows(tensor: TensorInfo) -> int:
 class _Layer:
     """Writes down one layer."""
 
-    def __init__(self, anatomy: Anatomy) -> None:
+    def __init__(self, anatomy: Anatomy, *, is_normed: bool = False) -> None:
         self.anatomy = anatomy
         self.rows = {name: rows for name, rows, _ in anatomy.matrices}
         self.columns = {name: columns for name, _, columns in anatomy.matrices}
         self.is_cut = False  # only output rows from here on
-        self.flow = Flow([self._wide(anatomy.n_embd)])
+        self.flow = Flow([self._wide(anatomy.n_embd)] * (1 + is_normed))
+        self.is_normed = is_normed
 
     def whole(self, *, experts_are_here: bool = True) -> Program:
         """Attention, its sum with the input, feed-forward, its sum with that."""
-        inside, residual = self._cut(self._attention(self._normed(0, "attn_norm")), 0)
+        normed = 1 if self.is_normed else self._normed(0, "attn_norm")
+        inside, residual = self._cut(self._attention(normed), 0)
         residual = self._sum(inside, residual)
         fed = self._fed(self._normed(residual, *self._norms_between()), experts_are_here)
         is_over_residual = self.anatomy.architecture in _ADDS_TO_RESIDUAL
@@ -112,15 +126,14 @@ class _Layer:
 
     def taken_over(self) -> Program:
         """The device of a sum is that of the layer behind it, so its terms are copied: of experts every one's output."""
-        self.is_cut = self.anatomy.is_last
-        embd = self._wide(self.anatomy.n_embd)
-        if "ffn_gate_inp" not in self.rows or "ffn_up_shexp" in self.rows:
-            terms = [embd, embd]
-        else:
-            terms = [self._wide(self.anatomy.n_used * self.anatomy.n_embd), embd]
-        self.flow = Flow(terms)
-        fed = 0 if terms[0] == embd else self._make(self.anatomy.n_embd, 0)
-        return self.flow.program(self._sum(fed, 1))
+        self.is_cut = self._is_cut_at_end()
+        embd, n_used = self._wide(self.anatomy.n_embd), self.anatomy.n_used
+        if "ffn_gate_inp" in self.rows and "ffn_up_shexp" not in self.rows:
+            self.flow = Flow([self._wide(n_used * self.anatomy.n_embd), self._wide(n_used), embd])
+            return self.flow.program(self._sum(self._make(self.anatomy.n_embd, 0, 1), 2))
+        n_terms = 3 if "ffn_up_shexp" in self.rows else 2
+        self.flow = Flow([embd] * n_terms)
+        return self.flow.program(functools.reduce(self._sum, range(n_terms)))
 
     def _fed(self, normed: Value, experts_are_here: bool) -> Value:
         if "ffn_gate_inp" in self.rows:
@@ -136,10 +149,13 @@ class _Layer:
 
     def _cut(self, *values: Value) -> tuple[Value, ...]:
         """In the last layer, the rows of the tokens whose answers are wanted."""
-        if not self.anatomy.is_last:
+        self.is_cut = self._is_cut_at_end()
+        if not self.is_cut:
             return values
-        self.is_cut = True
         return tuple(self._make(self.anatomy.n_embd, value) for value in values)
+
+    def _is_cut_at_end(self) -> bool:
+        return self.anatomy.is_last and self.anatomy.architecture not in _ANSWER_LATE
 
     def _attention(self, normed: Value) -> Value:
         if "attn_k_b" in self.rows:
