@@ -22,3 +22,12 @@ class MainThread:
                 self._calls.get(timeout=0.05)()
             except queue.Empty:
                 continue
+
+    def run_for(self, length_s):
+        """Runs what is posted within this time."""
+        until_s = time.monotonic() + length_s
+        while time.monotonic() < until_s:
+            try:
+                self._calls.get(timeout=0.02)()
+            except queue.Empty:
+                continue

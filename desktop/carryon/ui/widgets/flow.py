@@ -10,12 +10,12 @@ class FlowLayout(QLayout):
     def __init__(self, gap_px: int = 8) -> None:
         super().__init__()
         self._items: list[QLayoutItem] = []
-        self._gap = gap_px
+        self.set_gap(gap_px)
         self.setContentsMargins(0, 0, 0, 0)
 
     def set_gap(self, gap_px: int) -> None:
-        """The space between two items and between two lines."""
-        self._gap = gap_px
+        """The space between two items; between two lines half of a wide one is enough."""
+        self._gap, self._line_gap = gap_px, max(gap_px // 2, min(gap_px, 8))
         self.invalidate()
 
     def clear(self) -> None:
@@ -68,7 +68,7 @@ class FlowLayout(QLayout):
                 continue
             size = item.sizeHint()
             if x > rect.x() and x + size.width() > rect.right() + 1:
-                x, y, line_height = rect.x(), y + line_height + self._gap, 0
+                x, y, line_height = rect.x(), y + line_height + self._line_gap, 0
             if not is_trial:
                 item.setGeometry(QRect(QPoint(x, y), QSize(min(size.width(), max(rect.width(), 1)), size.height())))
             x += size.width() + self._gap

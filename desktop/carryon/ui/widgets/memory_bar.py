@@ -21,14 +21,19 @@ class MemoryBar(QWidget):
         policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
-        theme.theme_changed.connect(self.updateGeometry)
+        self._legends: dict[int, list[tuple[QRectF, PartKind | None, str]]] = {}  # by width: it is asked for often
+        self._bar = bar
+        theme.theme_changed.connect(self._measure)
         self.show_bar(bar)
 
     def show_bar(self, bar: DeviceBar) -> None:
-        """Replaces what is shown."""
+        """Replaces what is shown; a slider calls it on every tick, so the page is laid out anew only if it must be."""
+        height = self.heightForWidth(self.width())
         self._bar = bar
+        self._legends.clear()
         self.setAccessibleName(texts.bar_spoken(bar))
-        self.updateGeometry()
+        if self.heightForWidth(self.width()) != height:
+            self.updateGeometry()
         self.update()
 
     def hasHeightForWidth(self) -> bool:
@@ -62,6 +67,10 @@ class MemoryBar(QWidget):
             return True
         return super().event(event)
 
+    def _measure(self) -> None:
+        self._legends.clear()
+        self.updateGeometry()
+
     def _paint_headline(self, painter: QPainter) -> None:
         colours = theme.current()
         line = QRectF(0, 0, self.width(), QFontMetrics(_font(13)).height())
@@ -85,10 +94,18 @@ class MemoryBar(QWidget):
         painter.fillRect(rect, QColor(theme.current().sunken))
         for kind, stretch in self._stretches():
             painter.fillRect(stretch, _brush(kind))
+        if self._bar.over_bytes:
+            self._paint_end(painter, rect)
         painter.restore()
         painter.setPen(QColor(theme.current().border))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawPath(outline)
+
+    def _paint_end(self, painter: QPainter, rect: QRectF) -> None:
+        """A line where the device ends and the parts do not."""
+        x = rect.x() + rect.width() * (self._bar.total_bytes or 0) / self._scale_bytes()
+        painter.fillRect(QRectF(x - 2, rect.y(), 5, rect.height()), QColor(theme.current().surface))
+        painter.fillRect(QRectF(x - 1, rect.y(), 3, rect.height()), QColor(theme.current().bad))
 
     def _paint_legend(self, painter: QPainter) -> None:
         colours = theme.current()
@@ -97,22 +114,27 @@ class MemoryBar(QWidget):
             side = theme.px(9)
             dot = QRectF(place.x(), place.center().y() - side / 2, side, side)
             painter.setPen(QColor(colours.edge if kind in (None, PartKind.RESERVE) else colours.border))
-            painter.setBrush(_brush(kind))
+            is_over = kind is None and self._bar.over_bytes > 0
+            painter.setBrush(QColor(colours.bad) if is_over else _brush(kind))
             painter.drawRoundedRect(dot, theme.px(2), theme.px(2))
-            painter.setPen(QColor(colours.soft))
+            painter.setPen(QColor(colours.bad if is_over else colours.soft))
             text = place.adjusted(theme.px(14), 0, 0, 0)
             painter.drawText(text, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, words)
 
     def _stretches(self) -> list[tuple[PartKind, QRectF]]:
         """Where each part lies in the bar, with a hair of space after it."""
         rect = self._bar_rect()
-        scale_bytes = max(self._bar.total_bytes or 0, sum(part.size_bytes for part in self._bar.parts), 1)
+        scale_bytes = self._scale_bytes()
         stretches, x = [], rect.x()
         for part in self._bar.parts:
             width = max(rect.width() * part.size_bytes / scale_bytes, _SMALLEST_PX)
             stretches.append((part.kind, QRectF(x, rect.y(), max(width - 1, 1), rect.height())))
             x += width
         return stretches
+
+    def _scale_bytes(self) -> int:
+        """What the whole width stands for: the device, or what is wanted of it where that is more."""
+        return max(self._bar.total_bytes or 0, sum(part.size_bytes for part in self._bar.parts), 1)
 
     def _words_at(self, x: int) -> str:
         words = dict(texts.bar_legend(self._bar))
@@ -128,6 +150,11 @@ class MemoryBar(QWidget):
 
     def _legend(self, width: int) -> list[tuple[QRectF, PartKind | None, str]]:
         """The entries with their places, broken into lines like text."""
+        if width not in self._legends:
+            self._legends[width] = self._placed(width)
+        return self._legends[width]
+
+    def _placed(self, width: int) -> list[tuple[QRectF, PartKind | None, str]]:
         metrics = QFontMetrics(_font(11))
         x, y, entries = 0, self._legend_top(), []
         for kind, words in texts.bar_legend(self._bar):

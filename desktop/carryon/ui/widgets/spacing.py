@@ -1,6 +1,7 @@
 """Margins and gaps on the 8-px grid that grow with the text size, also while the window is open."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QLayout, QWidget
@@ -22,6 +23,19 @@ class OnTheme(QObject):
 
     def again(self) -> None:
         self._act()
+
+
+@contextmanager
+def laid_out_once(*containers: QWidget) -> Iterator[None]:
+    """While it lasts these widgets lay nothing out: Qt does it for every child that appears, up to the top each time."""
+    layouts = [one.layout() for one in containers]
+    for layout in layouts:
+        layout.setEnabled(False)
+    try:
+        yield
+    finally:
+        for layout in layouts:
+            layout.setEnabled(True)
 
 
 def sized(dialog: QWidget, width: int, height: int) -> None:

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QSlider, QStyle, QStyleO
 
 from carryon.base.units import context_text
 from carryon.ui import theme
-from carryon.ui.widgets.controls import NumberField, buddy, label
+from carryon.ui.widgets.controls import NumberField, buddy
 from carryon.ui.widgets.spacing import spaced
 
 _FIRST_STEP = 2048
@@ -40,6 +40,7 @@ class TokensField(QWidget):
         self.number = NumberField(f"{name} in tokens")
         self.number.setRange(*bounds)
         self.number.setSingleStep(1024)
+        self.number.setSuffix(" tokens")
         self.number.setKeyboardTracking(False)  # "16384" must not first be "1" and then "16"
         self.number.valueChanged.connect(self._changed)
         self._ticks = _Ticks(self.slider)
@@ -47,7 +48,6 @@ class TokensField(QWidget):
         head.addWidget(buddy(text, self.slider, "heading"))
         head.addStretch(1)
         head.addWidget(self.number)
-        head.addWidget(label("tokens", "faint"))
         column = QVBoxLayout(self)
         spaced(column, gap=4)
         column.addLayout(spaced(head, gap=8))
@@ -115,7 +115,7 @@ class _Ticks(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(theme.px(160), self._metrics().height() + theme.px(4))
+        return QSize(theme.px(160), self._metrics().height() + theme.px(8))
 
     def minimumSizeHint(self) -> QSize:
         return self.sizeHint()
@@ -126,7 +126,7 @@ class _Ticks(QWidget):
         for index, words, place in self._places():
             x = self._slider.centre_x(index)
             painter.setPen(QColor(theme.current().edge))
-            painter.drawLine(QPoint(x, 0), QPoint(x, theme.px(3)))
+            painter.drawLine(QPoint(x, 0), QPoint(x, theme.px(4)))
             painter.setPen(QColor(theme.current().soft))
             painter.drawText(place, Qt.AlignmentFlag.AlignCenter, words)
         painter.end()
@@ -146,11 +146,11 @@ class _Ticks(QWidget):
     def _place(self, index: int, words: str) -> QRect:
         width = self._metrics().horizontalAdvance(words)
         left = min(max(0, self._slider.centre_x(index) - width // 2), max(0, self.width() - width))
-        return QRect(left, theme.px(4), width, self.height() - theme.px(4))
+        return QRect(left, theme.px(7), width, self.height() - theme.px(7))
 
     def _font(self) -> QFont:
         font = QFont(self.font())
-        font.setPixelSize(theme.px(11))
+        font.setPixelSize(theme.px(12))
         return font
 
     def _metrics(self) -> QFontMetrics:

@@ -1,0 +1,309 @@
+"""What the Fit page asks and answers: reads headers, plans at every movement, lets the engine confirm. No Qt."""
+
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from carryon.app.fitting import Fitting, Subject
+from carryon.app.host import LoadedModel, ModelHost, ModelState, NoModel
+from carryon.app.machine_file import read_machine_file
+from carryon.app.models import GUIDE, ModelFile, guide, library
+from carryon.app.wishes import LoadWish, planned_wish
+from carryon.base.errors import AppError
+from carryon.base.jobs import Done, Failed, Job, Lane, Outcome, Runner
+from carryon.base.paths import Home
+from carryon.base.settings import SettingsFile
+from carryon.fit.choice import chosen
+from carryon.fit.plan import Fit, Plan, Repair, Site, Wishes, largest_layers, plan
+from carryon.gguf.quants import KvType
+from carryon.gguf.sketch import Parameters
+from carryon.hardware.machine import Machine
+from carryon.hardware.parts import machine_with
+from carryon.ui.fit.form import BuiltMachine, FileMachine, Form, Source, ThisMachine
+
+SMALLEST_CONTEXT = 256
+LARGEST_CONTEXT = 1 << 24
+MOST_SLOTS = 64
+
+
+class View(Protocol):
+    """What the presenter needs of a page."""
+
+    def show_form(self, form: Form) -> None: ...
+
+
+class FitPresenter:
+    """Lives on the main thread. Files are read in the DISK lane, the engine is asked in the QUICK lane."""
+
+    def __init__(
+        self, home: Home, settings: SettingsFile, runner: Runner, host: ModelHost, fitting: Fitting, view: View
+    ) -> None:
+        self._home, self._settings, self._runner, self._host = home, settings, runner, host
+        self._fitting, self._view = fitting, view
+        self._site: Site | None = None
+        self._confirming: Job | None = None
+        self._round = 0  # of the model that is read
+        self._chosen_context: int | None = None  # the plan's own, while the person has set none
+        self._planned = 0  # how many plans were made: an answer to an older one is dropped
+        self.form = Form()
+        host.listen(self._host_turned)
+
+    def open(self) -> None:
+        """Asked whenever the page is opened: lists the library, and begins with the model that is in use."""
+        self._show(sources=self._known_sources())
+        self._runner.start(_once(lambda: library(self._home)), on_end=self._library_listed, lane=Lane.DISK)
+        if self.form.source is None and (first := self._first_choice()):
+            self.choose(first)
+
+    def choose(self, source: Source) -> None:
+        """Reads a file's header in the background, or takes typed sizes, and plans for it."""
+        self._round += 1
+        self._forget_plan()
+        self._show(
+            sources=_with_source(self.form.sources, source), source=source, subject=None, error=None, wishes=Wishes()
+        )
+        self._chosen_context = None
+        if isinstance(source, Parameters):
+            self._take_typed(source)
+            return
+        round_now = self._round
+        self._runner.start(
+            self._fitting.reading(source.path),
+            on_end=lambda outcome: self._subject_read(round_now, outcome),
+            lane=Lane.DISK,
+        )
+
+    def choose_path(self, path: Path) -> None:
+        """Any file from the disk."""
+        self.choose(_opened(path))
+
+    def read_again(self) -> None:
+        """The chosen file anew."""
+        if self.form.source:
+            self.choose(self.form.source)
+
+    def set_machine(self, machine: Machine | None) -> None:
+        """What was found out about this machine; None while it is being looked at."""
+        self._show(here=machine)
+        if self.form.is_here:
+            self._plan_on(machine, machine_error=None)
+
+    def plan_here(self) -> None:
+        """Back to the machine that the app runs on."""
+        self._plan_on(self.form.here, target=ThisMachine(), machine_error=None)
+
+    def plan_for_parts(self, gpus: tuple[str, ...], ram_bytes: int) -> None:
+        """A machine that is put together from parts; GPUs by the names of hardware/parts.py."""
+        target = BuiltMachine(gpus, ram_bytes)
+        try:
+            self._plan_on(machine_with(gpus, ram_bytes), target=target, machine_error=None)
+        except AppError as error:
+            self._show(machine_error=error)
+
+    def plan_for_file(self, path: Path) -> None:
+        """A machine's own report, read in the background."""
+        self._runner.start(
+            _once(lambda: read_machine_file(path)),
+            on_end=lambda outcome: self._machine_read(path.name, outcome),
+            lane=Lane.DISK,
+        )
+
+    def set_context(self, n_ctx: int | None) -> None:
+        """In tokens; None leaves it to the plan."""
+        self._wish(n_ctx=None if n_ctx is None else min(max(n_ctx, SMALLEST_CONTEXT), LARGEST_CONTEXT))
+
+    def set_kv_type(self, kv_type: KvType | None) -> None:
+        """None leaves it to the plan."""
+        self._wish(kv_type=kv_type)
+
+    def set_parallel(self, n_parallel: int) -> None:
+        """How many sequences share the context."""
+        self._wish(n_parallel=min(max(n_parallel, 1), MOST_SLOTS))
+
+    def set_layers(self, n_gpu_layers: int | None) -> None:
+        """0 is CPU only, one more than the model's layers is everything; None leaves layers and experts to the plan."""
+        experts = None if n_gpu_layers is None else self.form.wishes.n_cpu_experts
+        self._wish(n_gpu_layers=n_gpu_layers, n_cpu_experts=experts)
+
+    def set_experts(self, n_cpu_experts: int | None) -> None:
+        """The experts of so many layers stay in RAM; None leaves it to the plan."""
+        self._wish(n_cpu_experts=n_cpu_experts)
+
+    def choose_quant(self, quant: str) -> None:
+        """Looks at another row; the recommended one is what the plan chooses by itself."""
+        if self.form.fit and quant != self.form.fit.candidate.quant:
+            self._wish(quant=None if quant == self.form.best_quant else quant)
+
+    def repair(self, repair: Repair) -> None:
+        """Does what a repair proposes."""
+        self._wish(**vars(repair.wishes))
+
+    def reset(self) -> None:
+        """Leaves everything to the plan again."""
+        self._wish(**vars(Wishes()))
+
+    def confirm(self) -> None:
+        """Asks the engine for its own plan of what is looked at; the page asks once the person rests."""
+        form = self.form
+        if not (form.can_confirm and form.fit and form.machine and self._site):
+            return
+        planned = self._planned
+        self._show(is_confirming=True)
+        self._confirming = self._runner.start(
+            self._fitting.confirming(form.fit, self._site, form.machine),
+            on_end=lambda outcome: self._confirmed(planned, outcome),
+        )
+
+    def load_wish(self) -> LoadWish | None:
+        """What the load dialog begins with; None where there is nothing to load here."""
+        form = self.form
+        if not (form.can_load and form.fit and form.file):
+            return None
+        return planned_wish(self._file_of(form.file), form.fit, is_automatic=form.wishes.n_gpu_layers is None)
+
+    def _file_of(self, path: str) -> ModelFile:
+        """The guide keeps its name."""
+        source = self.form.source
+        is_source = isinstance(source, ModelFile) and str(source.path) == path
+        return source if is_source and isinstance(source, ModelFile) else _opened(Path(path))
+
+    def _first_choice(self) -> ModelFile | None:
+        state = self._host.state
+        if not isinstance(state, NoModel):
+            return state.wish.file
+        recent = self._settings.now.recent_models
+        return _recent_file(recent[0].path) if recent else None
+
+    def _known_sources(self) -> tuple[Source, ...]:
+        recents = [_recent_file(one.path) for one in self._settings.now.recent_models]
+        known: tuple[Source, ...] = self.form.sources
+        for source in (*recents, guide()):
+            known = _with_source(known, source, at_end=True)
+        return known
+
+    def _library_listed(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Done):
+            sources = self.form.sources
+            for file in outcome.result:
+                sources = _with_source(sources, file, at_end=True)
+            self._show(sources=sources)
+
+    def _take_typed(self, parameters: Parameters) -> None:
+        try:
+            self._show(subject=self._fitting.typed(parameters))
+        except AppError as error:
+            self._show(error=error)
+        else:
+            self._replan()
+
+    def _subject_read(self, round_then: int, outcome: Outcome) -> None:
+        if round_then != self._round:
+            return  # another model was chosen since
+        match outcome:
+            case Done(Subject() as subject):
+                self._show(subject=subject)
+                self._replan()
+            case Failed(error):
+                self._show(error=error)
+
+    def _machine_read(self, file_name: str, outcome: Outcome) -> None:
+        match outcome:
+            case Done(Machine() as machine):
+                self._plan_on(machine, target=FileMachine(file_name), machine_error=None)
+            case Failed(error):
+                self._show(machine_error=error)
+
+    def _host_turned(self, state: ModelState) -> None:
+        """What is loaded would be unloaded first, so it decides how much is free."""
+        if isinstance(state, LoadedModel | NoModel) and self.form.is_here:
+            self._plan_on(self.form.machine)
+
+    def _plan_on(self, machine: Machine | None, **changes: Any) -> None:
+        is_here = isinstance(changes.get("target", self.form.target), ThisMachine)
+        ready = self._host.state.engine.ready if isinstance(self._host.state, LoadedModel) else None
+        self._site = self._fitting.site(machine, ready, is_here=is_here) if machine else None
+        # What was set by hand for one machine's GPUs means nothing on another's.
+        wishes = replace(self.form.wishes, n_gpu_layers=None, n_cpu_experts=None) if changes.get("target") else None
+        self._show(machine=machine, wishes=wishes or self.form.wishes, **changes)
+        self._replan()
+
+    def _wish(self, **changes: Any) -> None:
+        self.form = replace(self.form, wishes=replace(self.form.wishes, **changes))
+        self._replan()
+
+    def _replan(self) -> None:
+        """A plan takes milliseconds, so it is made anew at every movement."""
+        self._forget_plan()
+        form = self.form
+        if form.subject is None or self._site is None:
+            self._show(plan=None)
+            return
+        asked = form.wishes
+        if asked.quant is not None and asked.n_ctx is None:
+            asked = replace(asked, n_ctx=self._chosen_context)  # to look at another row must not move the slider
+        try:
+            changes = _planned(form.subject, asked, self._site)
+        except AppError as error:  # a wish that makes no sense
+            self._show(error=error)
+            return
+        self._chosen_context = changes["plan"].best.placement.n_ctx
+        self._show(error=None, **changes)
+
+    def _forget_plan(self) -> None:
+        self._planned += 1
+        if self._confirming:
+            self._confirming.cancel()
+            self._confirming = None
+        self.form = replace(self.form, plan=None, is_confirming=False)
+
+    def _confirmed(self, planned: int, outcome: Outcome) -> None:
+        """A plan that the engine would not make keeps the arithmetic's figures: they say on what they rest."""
+        if planned != self._planned:
+            return
+        made = self.form.plan
+        if made and isinstance(outcome, Done) and isinstance(outcome.result, Fit):
+            made = _with_fit(made, outcome.result)
+        self._show(plan=made, is_confirming=False)
+
+    def _show(self, **changes: Any) -> None:
+        self.form = replace(self.form, **changes)
+        self._view.show_form(self.form)
+
+
+def _planned(subject: Subject, wishes: Wishes, site: Site) -> dict[str, Any]:
+    """What is looked at, what is recommended whichever that is, and where the slider's tick stands."""
+    made = plan(subject.candidates, site, wishes)
+    most = largest_layers(made.best.candidate, made.best.placement, site)
+    return {"plan": made, "best_quant": chosen(made.fits).candidate.quant, "most_layers": most}
+
+
+def _with_fit(made: Plan, fit: Fit) -> Plan:
+    fits = tuple(fit if one.candidate.quant == fit.candidate.quant else one for one in made.fits)
+    return replace(made, best=fit, fits=fits)
+
+
+def _with_source(sources: tuple[Source, ...], source: Source, *, at_end: bool = False) -> tuple[Source, ...]:
+    if any(_identity(one) == _identity(source) for one in sources):
+        return sources
+    return (*sources, source) if at_end else (source, *sources)
+
+
+def _identity(source: Source) -> object:
+    return source.reference if isinstance(source, ModelFile) else source
+
+
+def _recent_file(reference: str) -> ModelFile:
+    return guide() if reference == GUIDE else _opened(Path(reference))
+
+
+def _opened(path: Path) -> ModelFile:
+    """Any file on the disk as a model; whether it is one is seen when it is read."""
+    whole = path.expanduser().absolute()
+    return ModelFile(whole, whole.stem, str(whole))
+
+
+def _once(call: Callable[[], Any]) -> Generator[None, None, Any]:
+    """A short read as work: it looks once whether anybody still wants it."""
+    yield None
+    return call()
