@@ -1,16 +1,19 @@
 """The host loads, remembers, watches and unloads one model, and shows only what is still wanted."""
 
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
-from fakes import fake_engine
+from fakes import fake_engine, machines
+from fakes.header_models import write_header_model
 from fakes.main_thread import MainThread
 
 from carryon.app.host import FailedModel, LoadedModel, LoadingModel, LoadWish, NoModel, default_context
-from carryon.app.models import ModelFile
+from carryon.app.models import ModelFile, guide
 from carryon.app.services import build
 from carryon.base.settings import RecentModel
+from carryon.engine.protocol import KvType
 from carryon.engine.reasons import Crash, Refusal
 
 
@@ -113,11 +116,59 @@ def test_a_crash_while_idle_is_noticed(services, main, wish):
     assert isinstance(services.host.state.error, Crash)
 
 
+def test_a_load_that_shall_not_be_kept_is_not(services, main, wish):
+    services.host.load(replace(wish, is_kept=False))
+    main.run_until(is_in(services, LoadedModel))
+    assert services.settings.now.recent_models == ()
+
+
+def test_everything_of_a_wish_reaches_the_engine_and_the_settings(services, main, wish):
+    whole = replace(
+        wish, n_cpu_experts=3, gpus=("CUDA0", "CUDA1"), split=(2.0, 1.0), n_ubatch=256, kv_type=KvType.Q8_0,
+        use_mmap=False, is_automatic=True,
+    )  # fmt: skip
+    services.host.load(whole)
+    main.run_until(is_in(services, LoadedModel))
+    request = services.host.state.engine.request
+    assert (request.n_cpu_experts, request.gpus, request.split) == (3, ("CUDA0", "CUDA1"), (2.0, 1.0))
+    assert (request.n_ubatch, request.kv_type, request.use_mmap) == (256, KvType.Q8_0, False)
+    assert services.settings.now.recent_models == (RecentModel("m.gguf", 4096, 5, 3, "q8_0", 256, False, True),)
+
+
 def test_the_next_wish_starts_from_the_last_one(services, main, wish, tiny_model):
     file = ModelFile(tiny_model, "tiny", str(tiny_model))
-    assert services.host.wish_for(file) == LoadWish(file, 4096, 0)
+    assert services.host.wish_for(file) == LoadWish(file, 4096, 0, is_automatic=True)
     services.settings.change(lambda now: now.with_recent(RecentModel(str(tiny_model), 2048, 2)))
     assert services.host.wish_for(file) == LoadWish(file, 2048, 2)
+
+
+def test_a_model_nobody_set_by_hand_is_planned_for_the_machine(services, tmp_path):
+    path = write_header_model("llama31-8b", tmp_path / "8b.gguf", "Q4_K_M")
+    file = ModelFile(path, "8b", str(path))
+    services.host.set_machine(machines.WITH_GPU)
+    wish = services.host.wish_for(file)
+    assert (wish.n_gpu_layers, wish.gpus, wish.is_automatic) == (33, ("CUDA0",), True)
+    services.host.set_machine(machines.CPU_ONLY)
+    assert services.host.wish_for(file).n_gpu_layers == 0
+
+
+def test_the_guide_is_planned_without_keeping_anybody_waiting(services):
+    services.host.set_machine(machines.WITH_GPU)
+    services.host.wish_for(guide())  # the first time imports
+    began_s = time.monotonic()
+    services.host.wish_for(guide())
+    assert time.monotonic() - began_s < 0.1
+
+
+def test_what_was_predicted_is_kept_beside_what_happened(services, main, tmp_path):
+    told = []
+    services.fitting.loaded = lambda fit, site, ready: told.append((fit, ready))
+    path = write_header_model("llama31-8b", tmp_path / "8b.gguf", "Q4_K_M")
+    services.host.set_machine(machines.WITH_GPU)
+    wish = services.host.wish_for(ModelFile(path, "8b", str(path)))
+    services.host.load(wish)
+    main.run_until(is_in(services, LoadedModel))
+    assert told == [(wish.fit, services.host.state.engine.ready)]
 
 
 @pytest.mark.parametrize(("trained", "chosen"), [(0, 4096), (2048, 2048), (131072, 8192)])

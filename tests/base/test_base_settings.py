@@ -42,6 +42,19 @@ def test_damaged_settings_are_set_aside_and_the_defaults_hold(path, content):
     assert path.with_suffix(".toml.damaged").exists()
 
 
+def test_how_a_model_was_loaded_is_remembered_whole(path):
+    recent = RecentModel("guide", 4096, 7, 3, "q8_0", 256, use_mmap=False, is_automatic=True)
+    SettingsFile(path).change(lambda now: now.with_recent(recent))
+    assert SettingsFile(path).now.recent("guide") == recent
+
+
+def test_models_from_before_the_fit_are_still_known(path):
+    path.write_text('recent_models = [{path = "guide", n_ctx = 8192, n_gpu_layers = 5}]\n')
+    file = SettingsFile(path)
+    assert file.now.recent("guide") == RecentModel("guide", 8192, 5)
+    assert not file.was_damaged
+
+
 def test_what_a_newer_version_added_is_ignored(path):
     path.write_text('theme = "light"\nhologram = true\n')
     assert SettingsFile(path).now.theme is Theme.LIGHT

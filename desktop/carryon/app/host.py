@@ -2,27 +2,24 @@
 
 import logging
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from carryon.app.models import ModelFacts, ModelFile, facts
-from carryon.app.split import first_split
-from carryon.base.errors import AppError
+from carryon.app.fitting import Fitting
+from carryon.app.models import ModelFile, facts
+from carryon.app.wishes import LoadWish as LoadWish
+from carryon.app.wishes import default_context as default_context
+from carryon.app.wishes import planned_wish, recent_of, request_of, safe_wish, wishes_of
+from carryon.base.errors import AppError, Unsupported
 from carryon.base.jobs import Cancelled, Done, Failed, Job, Lane, Outcome, Runner
 from carryon.base.paths import Home
 from carryon.base.settings import RecentModel, SettingsFile
 from carryon.engine.process import WORKER, Engine, start
-from carryon.engine.protocol import DeviceKind, Loading, LoadRequest
+from carryon.engine.protocol import Loading, Ready
+from carryon.fit.plan import Candidate, plan
+from carryon.gguf.shape import read_shape
+from carryon.hardware.machine import Machine
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class LoadWish:
-    """What the person chose in the load dialog. n_gpu_layers counts the output layer: 0 is CPU only."""
-
-    file: ModelFile
-    n_ctx: int
-    n_gpu_layers: int
 
 
 @dataclass(frozen=True)
@@ -65,14 +62,20 @@ class ModelHost:
     """
 
     def __init__(
-        self, home: Home, settings: SettingsFile, runner: Runner, engine_command: Sequence[str] = WORKER
+        self,
+        home: Home,
+        settings: SettingsFile,
+        runner: Runner,
+        engine_command: Sequence[str] = WORKER,
+        fitting: Fitting | None = None,
     ) -> None:
-        self._home, self._settings, self._runner = home, settings, runner
+        self._home, self._settings, self._runner, self._fitting = home, settings, runner, fitting
         self._engine_command = engine_command
         self._listeners: list[Callable[[ModelState], None]] = []
         self._job: Job | None = None
         self._leaving: list[Engine] = []
         self._round = 0
+        self._machine: Machine | None = None
         self.state: ModelState = NoModel()
 
     def listen(self, listener: Callable[[ModelState], None]) -> None:
@@ -110,24 +113,40 @@ class ModelHost:
         for engine in (*self._leaving, *loaded):
             engine.end()
 
+    @property
+    def ready(self) -> Ready | None:
+        """What the loaded model's engine said of itself: this is what an unload gives back."""
+        return self.state.engine.ready if isinstance(self.state, LoadedModel) else None
+
+    def set_machine(self, machine: Machine | None) -> None:
+        """What plans are made for; None while it is being looked at."""
+        self._machine = machine
+
+    def answered(self, decode_tokens_per_s: float | None, prefill_tokens_per_s: float | None = None) -> None:
+        """How fast the loaded model really answered: later predictions learn from it."""
+        wish = self.state.wish if isinstance(self.state, LoadedModel) else None
+        if self._fitting and wish and wish.fit and wish.site and decode_tokens_per_s:
+            self._fitting.answered(wish.fit, wish.site, decode_tokens_per_s, prefill_tokens_per_s)
+
     def wish_for(self, file: ModelFile) -> LoadWish:
-        """How this model was loaded the last time, else CPU only with a context that is safe. Raises BadFile."""
-        return self.wish_from(facts(file))
+        """As a person set it the last time, else as the plan says, from the header alone. Raises BadFile."""
+        model = facts(file)
+        recent = self._settings.now.recent(file.reference)
+        if recent and not recent.is_automatic:
+            return safe_wish(model, recent)
+        return self._planned(file, recent) or safe_wish(model, recent)
 
-    def wish_from(self, model: ModelFacts, gpu_free_bytes: int = 0) -> LoadWish:
-        """The same from facts already read; on GPUs with so much free memory as many layers as surely fit."""
-        recent = self._settings.now.recent(model.file.reference)
-        if recent:
-            return LoadWish(model.file, recent.n_ctx, min(recent.n_gpu_layers, model.n_gpu_layers_max))
-        layers = first_split(model, gpu_free_bytes + self._gpu_held_bytes())
-        return LoadWish(model.file, default_context(model.n_ctx_train), layers if gpu_free_bytes else 0)
-
-    def _gpu_held_bytes(self) -> int:
-        """What the loaded model holds on GPUs: it is unloaded before the next one comes."""
-        if not isinstance(self.state, LoadedModel):
-            return 0
-        memory = self.state.engine.ready.memory
-        return sum(one.total_bytes for one in memory if one.kind in (DeviceKind.GPU, DeviceKind.IGPU))
+    def _planned(self, file: ModelFile, recent: RecentModel | None) -> LoadWish | None:
+        """None where nothing can be planned: the machine is still unknown, or only the engine can read the model."""
+        if self._fitting is None or self._machine is None:
+            return None
+        try:
+            shape = read_shape(file.path)
+        except Unsupported:
+            return None
+        site = self._fitting.site(self._machine, self.ready)
+        made = plan((Candidate(shape.quant, shape, str(file.path)),), site, wishes_of(recent))
+        return planned_wish(file, made.best, site, is_automatic=True)
 
     def _let_go(self, engine: Engine) -> None:
         if not self._runner.is_open:
@@ -143,13 +162,7 @@ class ModelHost:
             self._leaving.remove(engine)
 
     def _loading(self, wish: LoadWish) -> Generator[Loading | None, None, Engine]:
-        request = LoadRequest(
-            model_path=str(wish.file.path),
-            n_ctx=wish.n_ctx,
-            n_gpu_layers=wish.n_gpu_layers,
-            n_threads=self._settings.now.n_threads,
-            model_name=wish.file.name,
-        )
+        request = replace(request_of(wish), n_threads=self._settings.now.n_threads)
         return (yield from start(request, self._home.logs, self._engine_command))
 
     def _loaded(self, round_now: int, wish: LoadWish, outcome: Outcome) -> None:
@@ -157,9 +170,10 @@ class ModelHost:
             case Done(engine) if round_now != self._round:
                 self._let_go(engine)
             case Done(engine):
-                self._settings.change(
-                    lambda now: now.with_recent(RecentModel(wish.file.reference, wish.n_ctx, wish.n_gpu_layers))
-                )
+                if wish.is_kept:
+                    self._settings.change(lambda now: now.with_recent(recent_of(wish)))
+                if self._fitting and wish.fit and wish.site:
+                    self._fitting.loaded(wish.fit, wish.site, engine.ready)
                 self._turn(LoadedModel(wish, engine))
                 self._job = self._runner.start(engine.watch(), on_end=lambda end: self._died(round_now, wish, end))
             case Failed(error):
@@ -187,7 +201,3 @@ class ModelHost:
         for listener in self._listeners:
             listener(state)
 
-
-def default_context(n_ctx_train: int) -> int:
-    """8k tokens where the model was trained for as many: enough to work with, small enough to fit nearly anywhere."""
-    return min(n_ctx_train, 8192) if n_ctx_train else 4096

@@ -32,6 +32,11 @@ class RecentModel:
     path: str
     n_ctx: int
     n_gpu_layers: int
+    n_cpu_experts: int = 0
+    kv_type: str = "f16"
+    n_ubatch: int = 512
+    use_mmap: bool = True
+    is_automatic: bool = False  # the plan chose layers and experts, and chooses anew the next time
 
 
 @dataclass(frozen=True)
@@ -102,10 +107,7 @@ def _to_toml(settings: Settings) -> dict[str, Any]:
 def _from_toml(fields: dict[str, Any]) -> Settings:
     """Reads what it knows, checks every type, and ignores what a newer version may have added."""
     default = Settings()
-    recent = tuple(
-        RecentModel(str(one["path"]), int(one["n_ctx"]), int(one["n_gpu_layers"]))
-        for one in fields.get("recent_models", ())
-    )
+    recent = tuple(_recent(one) for one in fields.get("recent_models", ()))
     n_threads = fields.get("n_threads")
     return Settings(
         theme=Theme(fields.get("theme", default.theme)),
@@ -114,4 +116,18 @@ def _from_toml(fields: dict[str, Any]) -> Settings:
         was_welcomed=bool(fields.get("was_welcomed", default.was_welcomed)),
         window_geometry=str(fields.get("window_geometry", default.window_geometry)),
         recent_models=recent[:RECENT_MODELS_KEPT],
+    )
+
+
+def _recent(fields: dict[str, Any]) -> RecentModel:
+    """Files from before the fit hold only the first three fields: those models were loaded by hand."""
+    return RecentModel(
+        path=str(fields["path"]),
+        n_ctx=int(fields["n_ctx"]),
+        n_gpu_layers=int(fields["n_gpu_layers"]),
+        n_cpu_experts=max(0, int(fields.get("n_cpu_experts", 0))),
+        kv_type=str(fields.get("kv_type", "f16")),
+        n_ubatch=max(1, int(fields.get("n_ubatch", 512))),
+        use_mmap=bool(fields.get("use_mmap", True)),
+        is_automatic=bool(fields.get("is_automatic", False)),
     )

@@ -29,6 +29,7 @@ class MemoryPanel(QFrame):
         self._bars: list[MemoryBar] = []
         self._title = label("", "heading", wraps=True)
         self._facts = label("", "soft", wraps=True, selectable=True)
+        self._prediction = label("", wraps=True, selectable=True)
         self._notices = label("", "warn", wraps=True, selectable=True)
         self._bar_column = QVBoxLayout()
         self._arrange()
@@ -40,6 +41,9 @@ class MemoryPanel(QFrame):
         ready = loaded.engine.ready
         self._title.setText(loaded.wish.file.name)
         self._facts.setText(texts.loaded_facts(ready))
+        compared = texts.prediction_text(loaded.wish.fit, ready)
+        self._prediction.setText(compared)
+        self._prediction.setVisible(bool(compared))
         self._notices.setText("\n".join(ready.notices))
         self._notices.setVisible(bool(ready.notices))
         self._draw_bars(device_bars(ready, machine, use, uses_mmap=loaded.engine.request.use_mmap))
@@ -101,7 +105,7 @@ class MemoryPanel(QFrame):
         self._content.setObjectName("page")
         column = self._column = QVBoxLayout(self._content)
         spaced(column, (16, 14, 16, 14), 8)
-        for widget in (self._title, self._facts, self._notices):
+        for widget in (self._title, self._facts, self._prediction, self._notices):
             column.addWidget(widget)
         column.addLayout(spaced(self._bar_column, (0, 6, 0, 2), 14))
         column.addWidget(label(texts.MEMORY_NOTE, "soft", wraps=True))

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from carryon.app.host import FailedModel, LoadedModel, LoadingModel, ModelState, NoModel
 from carryon.base.units import context_text, memory_pair_text, memory_text, seconds_text
 from carryon.engine.protocol import DeviceKind, Ready
+from carryon.fit.plan import Fit
 from carryon.hardware.machine import GpuUse, Machine, Memory
 from carryon.ui.memory_facts import DeviceBar, PartKind, gpu_bytes, ram_bytes
 
 APP = "Carryon"
-CHAT, SETTINGS = "Chat", "Settings"
+CHAT, FIT, SETTINGS = "Chat", "Fit", "Settings"
 
 PART_WORDS = {
     PartKind.WEIGHTS: "weights",
@@ -31,6 +32,7 @@ SHORTCUTS: tuple[tuple[str, str], ...] = (
     ("Del", "Move the chat to the trash (in the list of chats)"),
     ("Ctrl+B", "Show or hide the list of chats"),
     ("Ctrl+1", "Chat"),
+    ("Ctrl+5", "Fit: what this machine can run"),
     ("Ctrl+6 or Ctrl+,", "Settings"),
     ("Ctrl+/", "This list"),
 )
@@ -94,10 +96,22 @@ def _of_text(part_bytes: int, total_bytes: int | None) -> str:
     return f"{part.removesuffix(' GB')} of {memory_text(total_bytes)}" if total_bytes else part
 
 
+def prediction_text(fit: Fit | None, ready: Ready) -> str:
+    """'Predicted 5.9 GB, holds 5.9 GB (0.4 % more)'; nothing where nothing was predicted."""
+    if fit is None or not fit.need.total_bytes:
+        return ""
+    held_bytes = sum(one.total_bytes for one in ready.memory)
+    predicted_bytes = fit.need.total_bytes
+    off = f"{abs(held_bytes - predicted_bytes) / predicted_bytes * 100:.1f}"
+    how_far = f"{off} % {'more' if held_bytes > predicted_bytes else 'less'}" if float(off) else "as predicted"
+    return f"Predicted {memory_text(predicted_bytes)}, holds {memory_text(held_bytes)} ({how_far})"
+
+
 def model_tooltip(state: ModelState) -> str:
     """What the model button in the status bar does."""
     if isinstance(state, LoadedModel):
-        return "Show what the model holds of each memory"
+        compared = prediction_text(state.wish.fit, state.engine.ready)
+        return "\n".join(line for line in (compared, "Show what the model holds of each memory") if line)
     return "Load a model (Ctrl+L)"
 
 

@@ -1,5 +1,8 @@
 """The load dialog as a person uses it: mouse, keyboard, and what it says while it works."""
 
+import time
+from dataclasses import replace
+
 import pytest
 from fakes import machines, tiny_gguf
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
@@ -9,6 +12,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel
 from carryon.app.host import FailedModel, LoadedModel, LoadingModel, NoModel
 from carryon.app.models import guide
 from carryon.base.settings import RecentModel
+from carryon.hardware.machine import MemoryUse
 from carryon.ui.loading import texts
 from carryon.ui.loading.page import LoadDialog
 from carryon.ui.loading.presenter import model_file
@@ -26,12 +30,13 @@ def model(carryon_home):
 @pytest.fixture
 def make_dialog(make_services, qtbot):
     def make(machine=machines.WITH_GPU, recent=None, **engine_options):
-        services = make_services(**engine_options)
+        services = make_services(machine, **engine_options)
+        if machine is None:
+            services = replace(services, probing=never)
         if recent:
             services.settings.change(lambda now: now.with_recent(recent))
-        dialog = LoadDialog(services)
+        dialog = LoadDialog(services, meter=metering(machine))
         qtbot.addWidget(dialog)
-        dialog.set_machine(machine)
         dialog.services = services
         return dialog
 
@@ -45,9 +50,37 @@ def dialog(make_dialog, model, qtbot):
     return made
 
 
+def never():
+    """A look at the machine that does not end."""
+    while True:
+        yield None
+        time.sleep(0.01)
+
+
+def metering(machine):
+    """What is free just before a load: the same as at the look."""
+
+    def work():
+        yield None
+        return MemoryUse((machine or machines.CPU_ONLY).ram)
+
+    return work
+
+
 def open_with(dialog, file, qtbot):
     dialog.open_with(file)
-    qtbot.waitUntil(lambda: bool(dialog.presenter.form.facts or dialog.presenter.form.error))
+    qtbot.waitUntil(lambda: is_ready(dialog))
+
+
+def is_ready(dialog):
+    form = dialog.presenter.form
+    is_looked = form.plan is not None or dialog.services.probing is never
+    return bool(form.error or (form.facts and is_looked))
+
+
+def start_loading(dialog, qtbot):
+    button(dialog, texts.LOAD).click()
+    qtbot.waitUntil(lambda: not isinstance(dialog.services.host.state, NoModel))
 
 
 def words_in(widget):
@@ -61,25 +94,25 @@ def button(dialog, text):
 
 
 def test_the_slider_runs_from_cpu_only_to_everything(dialog):
-    assert (dialog._slider.minimum(), dialog._slider.maximum()) == (0, 33)
-    dialog._slider.setValue(0)
-    assert {texts.CPU_ONLY, texts.ALL_ON_GPU, "0 of 33 layers: CPU only"} <= set(words_in(dialog))
+    assert (dialog._layers.slider.minimum(), dialog._layers.slider.maximum()) == (0, 33)
+    dialog._layers.slider.setValue(0)
+    assert "0 of 33 layers: CPU only" in words_in(dialog)
 
 
 def test_slider_spin_box_and_words_move_together(dialog):
-    dialog._slider.setValue(28)
-    assert dialog._layers.value() == 28
+    dialog._layers.slider.setValue(28)
+    assert dialog._layers.number.value() == 28
     assert "28 of 33 layers" in words_in(dialog)
-    dialog._layers.setValue(33)
-    assert dialog._slider.value() == 33
+    dialog._layers.number.setValue(33)
+    assert dialog._layers.slider.value() == 33
     assert "all 33 layers: everything on GPU" in words_in(dialog)
 
 
 def test_arrow_keys_move_by_one_layer_and_end_goes_to_everything(dialog, qtbot):
-    qtbot.keyClick(dialog._slider, Qt.Key.Key_Home)
-    qtbot.keyClick(dialog._slider, Qt.Key.Key_Right)
+    qtbot.keyClick(dialog._layers.slider, Qt.Key.Key_Home)
+    qtbot.keyClick(dialog._layers.slider, Qt.Key.Key_Right)
     assert dialog.presenter.form.n_gpu_layers == 1
-    qtbot.keyClick(dialog._slider, Qt.Key.Key_End)
+    qtbot.keyClick(dialog._layers.slider, Qt.Key.Key_End)
     assert dialog.presenter.form.n_gpu_layers == 33
 
 
@@ -91,15 +124,15 @@ def test_arrow_keys_move_by_one_layer_and_end_goes_to_everything(dialog, qtbot):
 def test_without_a_usable_gpu_the_slider_is_off_and_says_why(make_dialog, model, qtbot, machine, word):
     dialog = make_dialog(machine)
     open_with(dialog, model, qtbot)
-    assert not dialog._slider.isEnabled()
-    assert not dialog._layers.isEnabled()
+    assert not dialog._layers.slider.isEnabled()
+    assert not dialog._layers.number.isEnabled()
     assert word in dialog._offload_note.text()
 
 
 def test_another_machines_device_switches_the_slider_on(make_dialog, model, qtbot):
     dialog = make_dialog(machines.RPC_ONLY)
     open_with(dialog, model, qtbot)
-    assert dialog._slider.isEnabled()
+    assert dialog._layers.slider.isEnabled()
     assert "127.0.0.1:50052" in dialog._offload_note.text()
 
 
@@ -107,7 +140,7 @@ def test_it_starts_with_the_latest_model_as_it_was_loaded(make_dialog, model, qt
     dialog = make_dialog(recent=RecentModel(model.reference, 16384, 28))
     open_with(dialog, None, qtbot)
     assert dialog._models.currentItem().text() == "Big-Q5_K_M"
-    assert dialog._slider.value() == 28
+    assert dialog._layers.slider.value() == 28
     assert dialog._context.currentText() == "16k"
 
 
@@ -154,7 +187,7 @@ def test_enter_loads_and_the_dialog_closes(dialog, qtbot):
 def test_while_it_loads_progress_shows_and_can_be_stopped(make_dialog, model, qtbot):
     dialog = make_dialog(hang_loading=1)
     open_with(dialog, model, qtbot)
-    button(dialog, texts.LOAD).click()
+    start_loading(dialog, qtbot)
     assert isinstance(dialog.services.host.state, LoadingModel)
     assert any("Loading Big-Q5_K_M" in words for words in words_in(dialog))
     button(dialog, texts.STOP).click()
@@ -165,7 +198,7 @@ def test_while_it_loads_progress_shows_and_can_be_stopped(make_dialog, model, qt
 def test_esc_hides_the_dialog_and_the_load_goes_on(make_dialog, model, qtbot):
     dialog = make_dialog(load_ms=300)
     open_with(dialog, model, qtbot)
-    button(dialog, texts.LOAD).click()
+    start_loading(dialog, qtbot)
     qtbot.keyClick(dialog, Qt.Key.Key_Escape)
     assert not dialog.isVisible()
     qtbot.waitUntil(lambda: isinstance(dialog.services.host.state, LoadedModel))
@@ -181,7 +214,7 @@ def test_an_unreadable_file_shows_its_reason_and_the_next_step(make_dialog, tmp_
     assert card.isVisible()
     assert "broken.gguf" in card.accessibleName()
     assert not dialog._load.isEnabled()
-    assert not dialog._choices.isVisible()
+    assert not dialog._choices_card.isVisible()
     with qtbot.waitSignal(dialog.file_wanted):
         button(dialog, texts.CHOOSE_ANOTHER).click()
 
@@ -202,7 +235,8 @@ def test_a_load_that_fails_shows_the_reason_and_lets_one_try_again(make_dialog, 
     dialog = make_dialog(**options)
     open_with(dialog, model, qtbot)
     button(dialog, texts.LOAD).click()
-    qtbot.waitUntil(lambda: isinstance(dialog.services.host.state, FailedModel))
+    qtbot.waitUntil(lambda: dialog.presenter.form.error is not None)
+    assert isinstance(dialog.services.host.state, FailedModel)
     card = dialog.findChild(ReasonCard)
     assert card.isVisible()
     assert dialog.isVisible()
@@ -230,7 +264,7 @@ def test_names_of_files_are_shown_as_they_are(make_dialog, tmp_path, qtbot):
 
 
 def test_the_wheel_changes_no_choice(dialog, qtbot):
-    for control in (dialog._slider, dialog._layers, dialog._context):
+    for control in (dialog._layers.slider, dialog._layers.number, dialog._experts.slider, dialog._context, dialog._kv):
         before = (dialog.presenter.form.n_ctx, dialog.presenter.form.n_gpu_layers)
         wheel(control)
         assert (dialog.presenter.form.n_ctx, dialog.presenter.form.n_gpu_layers) == before

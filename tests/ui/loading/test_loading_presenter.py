@@ -1,29 +1,27 @@
-"""The load dialog's choices: which models, which context, how many layers, and what becomes of a load."""
+"""The load dialog's choices: which models, which context, which layers where, and what becomes of a load."""
 
+import json
 from dataclasses import replace
 
 import pytest
 from fakes import fake_engine, machines, tiny_gguf
+from fakes.header_models import write_header_model
 from fakes.main_thread import MainThread
 
-from carryon.app.host import LoadedModel, LoadWish, NoModel
+from carryon.app.host import FailedModel, LoadedModel, LoadWish, NoModel
 from carryon.app.models import guide
 from carryon.app.services import build
 from carryon.base.errors import BadFile
 from carryon.base.settings import RecentModel
-from carryon.engine.reasons import Crash
+from carryon.engine.protocol import KvType
+from carryon.engine.reasons import Crash, Refusal
+from carryon.fit.plan import Change, Verdict
+from carryon.hardware.machine import GpuUse, MemoryUse
 from carryon.ui.loading import texts
-from carryon.ui.loading.presenter import (
-    Entry,
-    Form,
-    LoadPresenter,
-    NoOffload,
-    Place,
-    context_steps,
-    model_file,
-    no_offload,
-    parsed_context,
-)
+from carryon.ui.loading.form import Check, Entry, Form, NoOffload, Place, context_steps, no_offload, parsed_context
+from carryon.ui.loading.presenter import LoadPresenter, model_file
+
+GB = 2**30
 
 
 class Page:
@@ -43,35 +41,55 @@ class Page:
 class Desk:
     """A presenter on true services with a fake engine, and the thread that its news run on."""
 
-    def __init__(self, home, **engine_options):
+    def __init__(self, home, machine=machines.CPU_ONLY, **engine_options):
         self.main = MainThread()
-        self.services = build(home, self.main.post, fake_engine.command(**engine_options))
+        services = build(home, self.main.post, fake_engine.command(**engine_options))
+        self.services = replace(services, probing=machines.probing(machine))
+        self.machine = machine
+        self.use = MemoryUse(machine.ram)  # what the meter tells just before a load
         self.page = Page()
-        one = self.services
-        self.presenter = LoadPresenter(one.home, one.settings, one.runner, one.host, self.page)
+        self.presenter = LoadPresenter(self.services, self.page, self._metering)
+
+    def _metering(self):
+        yield None
+        return self.use
 
     @property
     def form(self):
         return self.presenter.form
+
+    @property
+    def host(self):
+        return self.services.host
 
     def open(self, file=None):
         self.presenter.open(file)
         self.read()
 
     def read(self):
-        self.main.run_until(lambda: self.form.facts or self.form.error)
+        """Until the file and the machine are known."""
+        self.main.run_until(lambda: self.form.error or (self.form.facts and self.form.no_offload != NoOffload.LOOKING))
 
     def load(self):
         self.presenter.load()
-        self.main.run_until(lambda: isinstance(self.services.host.state, LoadedModel))
+        self.main.run_until(lambda: isinstance(self.host.state, LoadedModel))
+
+    def start_loading(self):
+        self.presenter.load()
+        self.main.run_until(lambda: self.form.loading or self.form.check in (Check.SURE, Check.CHANGED))
+
+    def other_programs_take(self, gpu_bytes):
+        """So much of the GPU is in use now."""
+        (gpu,) = self.machine.gpus
+        self.use = MemoryUse(self.machine.ram, (GpuUse(gpu.name, gpu_bytes, gpu.total_bytes),))
 
 
 @pytest.fixture
 def make_desk(carryon_home):
     made = []
 
-    def make(**engine_options):
-        made.append(Desk(carryon_home, **engine_options))
+    def make(machine=machines.CPU_ONLY, **engine_options):
+        made.append(Desk(carryon_home, machine, **engine_options))
         return made[-1]
 
     yield make
@@ -91,6 +109,35 @@ def model(carryon_home):
     path.parent.mkdir(parents=True)
     shape = tiny_gguf.Shape(layers=32, hidden=64, feed_forward=64, context=32768)
     return model_file(tiny_gguf.random_model(path, shape=shape))
+
+
+@pytest.fixture
+def gpu_desk(make_desk):
+    return make_desk(machines.WITH_GPU)
+
+
+@pytest.fixture
+def big(tmp_path):
+    """Llama 3.1 8B in F16, 16 GB: on the GPU of 8 GB only in part."""
+    return model_file(write_header_model("llama31-8b", tmp_path / "Llama-3.1-8B-F16.gguf"))
+
+
+@pytest.fixture
+def fitting_8b(tmp_path):
+    """The same in Q4_K_M, 4.9 GB: on the GPU as a whole."""
+    return model_file(write_header_model("llama31-8b", tmp_path / "Llama-3.1-8B-Q4_K_M.gguf", "Q4_K_M"))
+
+
+@pytest.fixture
+def mixture(tmp_path):
+    """Qwen3 30B A3B in Q4_K_M: 48 layers of experts, 18.6 GB."""
+    return model_file(write_header_model("qwen3-30b-a3b", tmp_path / "Qwen3-30B-A3B-Q4_K_M.gguf", "Q4_K_M"))
+
+
+@pytest.fixture
+def giant(tmp_path):
+    """DeepSeek V3 in Q4_K_M: 400 GB."""
+    return model_file(write_header_model("dsv3", tmp_path / "DeepSeek-V3-Q4_K_M.gguf", "Q4_K_M"))
 
 
 def test_the_guide_comes_first_then_recent_models_then_the_library(desk, model, tmp_path):
@@ -121,12 +168,15 @@ def test_a_new_model_starts_with_8k_and_the_cpu(desk, model):
     desk.open(model)
     assert (desk.form.n_ctx, desk.form.n_gpu_layers) == (8192, 0)
     assert desk.form.facts.n_gpu_layers_max == 33
+    assert desk.form.fit.verdict is Verdict.RAM
+    assert not desk.form.is_manual
 
 
-def test_a_new_model_starts_on_the_gpu_that_it_fits(desk, model):
-    desk.presenter.set_machine(machines.WITH_GPU)
-    desk.open(model)
-    assert desk.form.n_gpu_layers == 33
+def test_a_new_model_starts_on_the_gpu_that_it_fits(gpu_desk, fitting_8b):
+    gpu_desk.open(fitting_8b)
+    assert gpu_desk.form.n_gpu_layers == 33
+    assert gpu_desk.form.fit.verdict is Verdict.GPU
+    assert gpu_desk.form.most_layers == 33
 
 
 def test_a_gpu_that_is_found_later_is_used_unless_the_slider_was_moved(desk, model):
@@ -139,27 +189,36 @@ def test_a_gpu_that_is_found_later_is_used_unless_the_slider_was_moved(desk, mod
     assert desk.form.n_gpu_layers == 5
 
 
-def test_a_model_starts_as_it_was_loaded_the_last_time(desk, model):
-    desk.services.settings.change(lambda now: now.with_recent(RecentModel(model.reference, 16384, 28)))
-    desk.presenter.set_machine(machines.WITH_GPU)
-    desk.open()
-    assert desk.form.file == model
-    assert (desk.form.n_ctx, desk.form.n_gpu_layers) == (16384, 28)
+def test_a_model_starts_as_it_was_loaded_the_last_time(gpu_desk, model):
+    recent = RecentModel(model.reference, 16384, 28, kv_type="q8_0", n_ubatch=256, use_mmap=False)
+    gpu_desk.services.settings.change(lambda now: now.with_recent(recent))
+    gpu_desk.open()
+    form = gpu_desk.form
+    assert form.file == model
+    assert form.is_manual
+    assert (form.n_ctx, form.n_gpu_layers, form.kv_type) == (16384, 28, KvType.Q8_0)
+    assert (form.fit.placement.n_ubatch, form.fit.placement.use_mmap) == (256, False)
 
 
-def test_what_was_remembered_never_exceeds_the_model(desk, model):
-    desk.services.settings.change(lambda now: now.with_recent(RecentModel(model.reference, 16384, 99)))
-    desk.presenter.set_machine(machines.WITH_GPU)
-    desk.open()
-    assert desk.form.n_gpu_layers == 33
+def test_what_was_chosen_automatically_is_chosen_anew(gpu_desk, fitting_8b):
+    recent = RecentModel(fitting_8b.reference, 4096, 3, is_automatic=True)
+    gpu_desk.services.settings.change(lambda now: now.with_recent(recent))
+    gpu_desk.open()
+    assert not gpu_desk.form.is_manual
+    assert (gpu_desk.form.n_ctx, gpu_desk.form.n_gpu_layers) == (4096, 33)
+
+
+def test_what_was_remembered_never_exceeds_the_model(gpu_desk, model):
+    gpu_desk.services.settings.change(lambda now: now.with_recent(RecentModel(model.reference, 16384, 99)))
+    gpu_desk.open()
+    assert gpu_desk.form.n_gpu_layers == 33
 
 
 @pytest.mark.parametrize(("wanted", "kept"), [(0, 0), (28, 28), (33, 33), (34, 33), (-1, 0)])
-def test_layers_go_from_none_to_one_more_than_the_model_has(desk, model, wanted, kept):
-    desk.presenter.set_machine(machines.WITH_GPU)
-    desk.open(model)
-    desk.presenter.set_layers(wanted)
-    assert desk.form.n_gpu_layers == kept
+def test_layers_go_from_none_to_one_more_than_the_model_has(gpu_desk, model, wanted, kept):
+    gpu_desk.open(model)
+    gpu_desk.presenter.set_layers(wanted)
+    assert gpu_desk.form.n_gpu_layers == kept
 
 
 def test_layers_cannot_be_set_before_the_file_is_read(desk, model):
@@ -190,7 +249,8 @@ def test_a_build_with_rpc_but_no_device_cannot_offload():
 
 def test_without_a_gpu_what_was_remembered_becomes_cpu_only(desk, model):
     desk.services.settings.change(lambda now: now.with_recent(RecentModel(model.reference, 16384, 28)))
-    desk.open()
+    desk.presenter.choose(model)
+    desk.main.run_until(lambda: desk.form.facts)
     assert desk.form.n_gpu_layers == 28  # still looking: nothing is taken back unseen
     desk.presenter.set_machine(machines.CPU_ONLY)
     assert desk.form.n_gpu_layers == 0
@@ -264,8 +324,7 @@ def test_facts_of_a_file_that_was_left_are_dropped(desk, tmp_path, model):
 
 
 def test_loading_shows_progress_closes_the_page_and_is_remembered(make_desk, model):
-    desk = make_desk(load_ms=200)
-    desk.presenter.set_machine(machines.WITH_GPU)
+    desk = make_desk(machines.WITH_GPU, load_ms=200)
     desk.open(model)
     desk.presenter.set_context("16k")
     desk.presenter.set_layers(28)
@@ -275,10 +334,24 @@ def test_loading_shows_progress_closes_the_page_and_is_remembered(make_desk, mod
     assert desk.services.settings.now.recent(model.reference) == RecentModel(model.reference, 16384, 28)
 
 
+def test_an_automatic_load_is_remembered_as_one(gpu_desk, fitting_8b):
+    gpu_desk.open(fitting_8b)
+    gpu_desk.load()
+    recent = gpu_desk.services.settings.now.recent(fitting_8b.reference)
+    assert (recent.is_automatic, recent.n_gpu_layers) == (True, 33)
+
+
+def test_a_load_that_shall_not_be_remembered_is_not(gpu_desk, model):
+    gpu_desk.open(model)
+    gpu_desk.presenter.set_kept(False)
+    gpu_desk.load()
+    assert gpu_desk.services.settings.now.recent_models == ()
+
+
 def test_a_load_that_runs_can_be_stopped(make_desk, model):
     desk = make_desk(hang_loading=1)
     desk.open(model)
-    desk.presenter.load()
+    desk.start_loading()
     assert desk.form.loading
     assert not desk.form.can_load
     desk.presenter.stop_loading()
@@ -306,7 +379,7 @@ def test_a_crash_while_loading_is_told_in_the_dialog(make_desk, model):
 def test_a_load_that_goes_on_after_closing_leaves_the_page_alone(make_desk, model):
     desk = make_desk(load_ms=100)
     desk.open(model)
-    desk.presenter.load()
+    desk.start_loading()
     shown = len(desk.page.forms)
     desk.presenter.close()
     desk.main.run_until(lambda: isinstance(desk.services.host.state, LoadedModel))
@@ -336,3 +409,186 @@ def test_an_empty_form_offers_nothing():
     assert not form.can_load
     assert not form.is_above_trained
     assert form.contexts == context_steps(0)
+
+
+def test_moving_the_slider_makes_it_manual_and_pins_everything_else(gpu_desk, fitting_8b):
+    gpu_desk.open(fitting_8b)
+    before = gpu_desk.form
+    gpu_desk.presenter.set_layers(20)
+    after = gpu_desk.form
+    assert after.is_manual
+    assert (after.n_gpu_layers, after.n_ctx, after.kv_type) == (20, before.n_ctx, before.kv_type)
+    assert after.fit.verdict is Verdict.SPLIT
+
+
+def test_back_to_automatic_the_plan_chooses_again(gpu_desk, fitting_8b):
+    gpu_desk.open(fitting_8b)
+    gpu_desk.presenter.set_layers(3)
+    gpu_desk.presenter.set_manual(False)
+    assert gpu_desk.form.n_gpu_layers == 33
+
+
+def test_the_tick_is_the_last_value_that_fits(gpu_desk, big):
+    gpu_desk.open(big)
+    tick = gpu_desk.form.most_layers
+    assert 0 < tick < 33
+    gpu_desk.presenter.set_layers(tick)
+    assert gpu_desk.form.fit.verdict.fits
+    gpu_desk.presenter.set_layers(tick + 1)
+    assert gpu_desk.form.fit.verdict is Verdict.TOO_BIG
+
+
+def test_a_longer_context_moves_the_tick_down(gpu_desk, big):
+    gpu_desk.open(big)
+    before = gpu_desk.form.most_layers
+    gpu_desk.presenter.set_context("32k")
+    assert gpu_desk.form.most_layers < before
+
+
+def test_a_context_that_was_chosen_stays_whatever_fits(gpu_desk, fitting_8b):
+    gpu_desk.open(fitting_8b)
+    gpu_desk.presenter.set_context("128k")
+    for kv_type in (KvType.Q8_0, KvType.F16):
+        gpu_desk.presenter.set_kv(kv_type)
+        assert (gpu_desk.form.n_ctx, gpu_desk.form.kv_type) == (131072, kv_type)
+
+
+def test_a_mixture_begins_with_experts_in_ram_and_they_can_be_moved(gpu_desk, mixture):
+    gpu_desk.open(mixture)
+    assert gpu_desk.form.has_experts
+    assert gpu_desk.form.n_cpu_experts > 0
+    before = gpu_desk.form.fit.need.gpus[0].weights_bytes
+    gpu_desk.presenter.set_experts(48)
+    assert gpu_desk.form.fit.need.gpus[0].weights_bytes < before
+
+
+def test_what_does_not_fit_can_be_loaded_anyway(gpu_desk, big):
+    gpu_desk.open(big)
+    gpu_desk.presenter.set_layers(33)
+    assert gpu_desk.form.fit.verdict is Verdict.TOO_BIG
+    assert texts.load_text(gpu_desk.form) == texts.LOAD_ANYWAY
+    gpu_desk.load()
+    assert gpu_desk.host.state.engine.request.n_gpu_layers == 33
+
+
+def test_ram_that_must_overflow_is_asked_about_once(make_desk, giant):
+    desk = make_desk(hang_loading=1)
+    recent = RecentModel(giant.reference, 4096, 0, use_mmap=False)
+    desk.services.settings.change(lambda now: now.with_recent(recent))
+    desk.open()
+    desk.start_loading()
+    assert desk.form.check is Check.SURE
+    assert texts.load_text(desk.form) == texts.LOAD_SURE
+    assert isinstance(desk.host.state, NoModel)
+    desk.start_loading()
+    assert desk.form.loading
+
+
+def test_mapped_weights_never_ask(make_desk, giant):
+    desk = make_desk(hang_loading=1)
+    desk.open(giant)
+    desk.start_loading()
+    assert desk.form.loading
+
+
+def test_a_repair_is_one_click(gpu_desk, big):
+    gpu_desk.open(big)
+    gpu_desk.presenter.set_layers(33)
+    repair = next(one for one in gpu_desk.form.plan.repairs if one.change is Change.LAYERS)
+    gpu_desk.presenter.apply(repair)
+    assert gpu_desk.form.n_gpu_layers == repair.fit.placement.n_gpu_layers
+    assert gpu_desk.form.fit.verdict.fits
+
+
+def test_a_repair_by_another_file_chooses_that_file(gpu_desk, big, fitting_8b):
+    gpu_desk.open(big)
+    gpu_desk.presenter.set_layers(33)
+    repair = next(one for one in gpu_desk.form.plan.repairs if one.change is Change.QUANT)
+    gpu_desk.presenter.apply(repair)
+    gpu_desk.read()
+    assert gpu_desk.form.file == fitting_8b
+    assert gpu_desk.form.n_gpu_layers == 33
+
+
+def test_free_memory_is_read_when_the_dialog_opens(gpu_desk, fitting_8b):
+    gpu_desk.presenter.set_machine(machines.CPU_ONLY)
+    gpu_desk.open(fitting_8b)
+    gpu_desk.main.run_until(lambda: gpu_desk.form.no_offload is None)
+    assert gpu_desk.form.n_gpu_layers == 33
+
+
+def test_what_other_programs_took_since_is_said_before_the_load(gpu_desk, fitting_8b):
+    gpu_desk.open(fitting_8b)
+    gpu_desk.other_programs_take(7 * 10**9)
+    gpu_desk.start_loading()
+    assert gpu_desk.form.check is Check.CHANGED
+    assert gpu_desk.form.fit.verdict is not Verdict.GPU
+    assert isinstance(gpu_desk.host.state, NoModel)
+    gpu_desk.load()
+    assert gpu_desk.host.state.engine.request.n_gpu_layers == gpu_desk.form.n_gpu_layers
+
+
+def test_a_loaded_model_gives_its_memory_back(gpu_desk, fitting_8b):
+    """The fake engine's GPU has another name; what it holds of the RAM is of the engine's CPU."""
+    gpu_desk.open(fitting_8b)
+    free_bytes = gpu_desk.form.plan.rooms.ram.free_bytes
+    gpu_desk.presenter.set_layers(0)
+    gpu_desk.load()
+    gpu_desk.presenter.open()
+    gpu_desk.read()
+    gpu_desk.main.run_until(lambda: gpu_desk.form.plan.rooms.ram.free_bytes > free_bytes)
+
+
+def test_a_load_that_runs_out_of_memory_offers_the_next_rung(make_desk, fitting_8b):
+    facts = json.dumps({"device": "CUDA0", "wanted_bytes": 10**9})
+    desk = make_desk(machines.WITH_GPU, refuse="out_of_memory", facts=facts)
+    desk.open(fitting_8b)
+    desk.presenter.load()
+    desk.main.run_until(lambda: desk.form.error)
+    rung = desk.form.rung
+    assert isinstance(desk.form.error, Refusal)
+    assert sum(one.total_bytes for one in rung.fit.need.gpus) < sum(one.total_bytes for one in desk.form.fit.need.gpus)
+    assert desk.form.n_gpu_layers == 33  # nothing steps down by itself
+    desk.presenter.load_rung()
+    desk.main.run_until(lambda: isinstance(desk.host.state, FailedModel) and desk.form.error)
+    assert desk.host.state.wish.n_gpu_layers == rung.fit.placement.n_gpu_layers
+
+
+def test_another_refusal_offers_no_rung(make_desk, fitting_8b):
+    desk = make_desk(machines.WITH_GPU, refuse="bad_model")
+    desk.open(fitting_8b)
+    desk.presenter.load()
+    desk.main.run_until(lambda: desk.form.error)
+    assert desk.form.rung is None
+
+
+def test_the_load_knows_what_was_predicted(gpu_desk, fitting_8b):
+    gpu_desk.open(fitting_8b)
+    gpu_desk.load()
+    assert gpu_desk.host.state.wish.fit == gpu_desk.form.fit
+
+
+def test_a_model_that_only_the_engine_knows_can_be_loaded(desk, tmp_path):
+    path = tiny_gguf.random_model(tmp_path / "new.gguf")
+    path.write_bytes(path.read_bytes().replace(b"llama", b"lumas"))
+    desk.open(model_file(path))
+    assert desk.form.fit is None
+    assert desk.form.can_load
+    assert "architecture is new" in texts.no_plan_text(desk.form)
+
+
+def test_the_command_says_the_same_load(gpu_desk, mixture):
+    gpu_desk.open(mixture)
+    gpu_desk.presenter.set_context("8k")
+    gpu_desk.presenter.set_kv(KvType.Q8_0)
+    gpu_desk.presenter.set_layers(40)
+    gpu_desk.presenter.set_experts(30)
+    assert gpu_desk.presenter.command() == (
+        f"carryon run {mixture.path} --ctx 8192 --gpu-layers 40 --cpu-experts 30 --kv q8_0 -p Hello"
+    )
+
+
+def test_a_wish_from_elsewhere_is_where_the_dialog_begins(gpu_desk, fitting_8b):
+    gpu_desk.presenter.open(wish=LoadWish(fitting_8b, 2048, 12, kv_type=KvType.Q4_0))
+    gpu_desk.read()
+    assert (gpu_desk.form.n_ctx, gpu_desk.form.n_gpu_layers, gpu_desk.form.kv_type) == (2048, 12, KvType.Q4_0)

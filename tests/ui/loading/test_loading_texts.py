@@ -1,19 +1,23 @@
 """The words of the load dialog."""
 
+from dataclasses import replace
+
 import pytest
 from fakes import machines
 
 from carryon.app.host import LoadingModel, LoadWish
 from carryon.app.models import ModelFacts, guide
 from carryon.base.settings import RecentModel
+from carryon.fit.plan import Wishes
 from carryon.ui.loading import texts
-from carryon.ui.loading.presenter import Entry, Form, NoOffload, Place
+from carryon.ui.loading.form import Entry, Form, NoOffload, Place
 
 FACTS = ModelFacts(guide(), "llama", 32, 32768, 4_900_000_000)
 
 
-def form(**fields):
-    return Form(**{"file": guide(), "facts": FACTS, "n_ctx": 8192, "no_offload": None, **fields})
+def form(n_ctx=8192, n_gpu_layers=0, **fields):
+    wishes = Wishes(n_ctx=n_ctx, n_gpu_layers=n_gpu_layers)
+    return Form(**{"file": guide(), "facts": FACTS, "wishes": wishes, "no_offload": None, **fields})
 
 
 @pytest.mark.parametrize(
@@ -50,19 +54,22 @@ def test_a_model_says_how_it_was_loaded_or_where_it_is(entry, words):
 
 @pytest.mark.parametrize("reason", list(NoOffload))
 def test_every_reason_for_a_switched_off_slider_is_a_sentence(reason):
-    words = texts.offload_note(form(no_offload=reason), machines.GPU_WITHOUT_ENGINE_SUPPORT)
+    words = texts.offload_note(form(no_offload=reason, machine=machines.GPU_WITHOUT_ENGINE_SUPPORT))
     assert words.endswith((".", "…"))
     assert len(words) > 15
 
 
 def test_a_gpu_that_the_engine_cannot_use_is_named_with_the_next_step():
-    words = texts.offload_note(form(no_offload=NoOffload.NO_GPU_SUPPORT), machines.GPU_WITHOUT_ENGINE_SUPPORT)
+    machine = machines.GPU_WITHOUT_ENGINE_SUPPORT
+    words = texts.offload_note(form(no_offload=NoOffload.NO_GPU_SUPPORT, machine=machine))
     assert "RTX 4060" in words
     assert "bootstrap.py" in words
 
 
 def test_the_gpu_is_named_once_however_many_there_are():
-    assert texts.offload_note(form(gpu_names=("RTX 4060", "RTX 4060"))).count("RTX 4060") == 1
+    engine = machines.WITH_GPU.engine
+    two = replace(machines.WITH_GPU, engine=replace(engine, devices=(engine.devices[0], *engine.devices)))
+    assert texts.offload_note(form(machine=two)).count("RTX 4060") == 1
 
 
 def test_the_trained_maximum_is_marked_in_the_list():
@@ -73,8 +80,8 @@ def test_the_trained_maximum_is_marked_in_the_list():
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({}, "Trained maximum: 32,768 tokens. A longer context needs more memory."),
-        ({"n_ctx": None}, texts.NOT_A_NUMBER),
+        ({}, "Trained maximum: 32,768 tokens."),
+        ({"is_context_readable": False}, texts.NOT_A_NUMBER),
         ({"facts": None}, "—"),
     ],
 )

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QListWidget, QListWidgetItem, QStyle, QStyledItemD
 from carryon.app.models import ModelFile
 from carryon.ui import theme
 from carryon.ui.loading import texts
-from carryon.ui.loading.presenter import Entry, Place
+from carryon.ui.loading.form import Entry, Place
 from carryon.ui.widgets.controls import plain_tip
 from carryon.ui.widgets.spacing import OnTheme
 

@@ -1,0 +1,141 @@
+"""A slider over layers with a tick at the largest value that fits, and words at its ends and at the tick."""
+
+from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QPolygon, QWheelEvent
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QSlider, QStyle, QStyleOptionSlider, QVBoxLayout, QWidget
+
+from carryon.ui import theme
+from carryon.ui.widgets.controls import NumberField, buddy, label
+from carryon.ui.widgets.spacing import spaced
+
+
+class LayersField(QWidget):
+    """Label, value in words, spin box, slider and scale: one number of layers, by mouse or by keyboard."""
+
+    moved = Signal(int)
+
+    def __init__(self, text: str, low_words: str, high_words: str) -> None:
+        super().__init__()
+        name = text.replace("&", "")
+        self._is_drawing = False
+        self.slider = _Slider()
+        self.slider.setAccessibleName(name)
+        self.number = NumberField(f"{name}, as a number")
+        self._words = label("", "heading")
+        self._scale = _Scale(self.slider, low_words, high_words)
+        for control in (self.slider, self.number):
+            control.valueChanged.connect(self._changed)
+        head = QHBoxLayout()
+        head.addWidget(buddy(text, self.slider, "heading"))
+        head.addStretch(1)
+        head.addWidget(self._words)
+        head.addWidget(self.number)
+        column = QVBoxLayout(self)
+        spaced(column, gap=4)
+        column.addLayout(spaced(head, gap=12))
+        column.addWidget(self.slider)
+        column.addWidget(self._scale)
+
+    def show_value(self, value: int, most: int, words: str, tick: int | None = None, tick_words: str = "") -> None:
+        """Shows `value` of `most` with these words, and the tick with its own; nothing is emitted."""
+        self._is_drawing = True
+        for control in (self.slider, self.number):
+            control.setRange(0, most)
+            control.setValue(value)
+        self._is_drawing = False
+        self._words.setText(words)
+        self.slider.setAccessibleDescription(f"{words}. {tick_words}" if tick_words else words)
+        self._scale.show_tick(tick, tick_words)
+
+    def _changed(self, value: int) -> None:
+        if not self._is_drawing:
+            self.moved.emit(value)
+
+
+class _Slider(QSlider):
+    """Arrow keys move by one layer, page keys by a quarter; the wheel only scrolls the page."""
+
+    def __init__(self) -> None:
+        super().__init__(Qt.Orientation.Horizontal)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def setRange(self, low: int, high: int) -> None:
+        super().setRange(low, high)
+        self.setPageStep(max(1, high // 4))
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()
+
+    def centre_x(self, value: int) -> int:
+        """Where the middle of the handle is when it stands at this value."""
+        option = QStyleOptionSlider()
+        self.initStyleOption(option)
+        option.sliderPosition = value
+        handle = self.style().subControlRect(
+            QStyle.ComplexControl.CC_Slider, option, QStyle.SubControl.SC_SliderHandle, self
+        )
+        return handle.center().x()
+
+
+class _Scale(QWidget):
+    """The words under the groove. Where the tick's own words would touch those of an end, only its mark is drawn."""
+
+    def __init__(self, slider: _Slider, low_words: str, high_words: str) -> None:
+        super().__init__()
+        self._slider, self._low_words, self._high_words = slider, low_words, high_words
+        self._tick: int | None = None
+        self._tick_words = ""
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        theme.theme_changed.connect(self.updateGeometry)
+
+    def show_tick(self, tick: int | None, words: str) -> None:
+        """Moves the tick; None takes it away."""
+        self._tick, self._tick_words = tick, words
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(theme.px(160), self._metrics().height() + theme.px(8))
+
+    def minimumSizeHint(self) -> QSize:
+        return self.sizeHint()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setFont(self._font())
+        painter.setPen(QColor(theme.current().soft))
+        ends = self._ends()
+        for place, words in ends:
+            painter.drawText(place, Qt.AlignmentFlag.AlignCenter, words)
+        if self._tick is not None:
+            self._paint_tick(painter, [place for place, _ in ends])
+        painter.end()
+
+    def _paint_tick(self, painter: QPainter, ends: list[QRect]) -> None:
+        x, side = self._slider.centre_x(self._tick or 0), theme.px(4)
+        place = self._place(self._tick_words, x - self._metrics().horizontalAdvance(self._tick_words) // 2)
+        gap = theme.px(8)
+        if not any(place.adjusted(-gap, 0, gap, 0).intersects(end) for end in ends):
+            painter.setPen(QColor(theme.current().text))
+            painter.drawText(place, Qt.AlignmentFlag.AlignCenter, self._tick_words)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(theme.current().accent))
+        painter.drawPolygon(QPolygon([QPoint(x, 0), QPoint(x - side, side + 1), QPoint(x + side, side + 1)]))
+
+    def _ends(self) -> list[tuple[QRect, str]]:
+        low, high = self._low_words, self._high_words
+        right = self.width() - self._metrics().horizontalAdvance(high)
+        return [(self._place(low, 0), low), (self._place(high, right), high)]
+
+    def _place(self, words: str, left: int) -> QRect:
+        width = self._metrics().horizontalAdvance(words)
+        inside = min(max(0, left), max(0, self.width() - width))
+        return QRect(inside, theme.px(7), width, self.height() - theme.px(7))
+
+    def _font(self) -> QFont:
+        font = QFont(self.font())
+        font.setPixelSize(theme.px(12))
+        return font
+
+    def _metrics(self) -> QFontMetrics:
+        return QFontMetrics(self._font())
