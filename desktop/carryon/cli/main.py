@@ -3,21 +3,21 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from carryon import __version__
 from carryon.base.errors import AppError, BadFile, BadInput, ContextFull, EngineRefused, Unsupported
-from carryon.cli import bench, fit, machine, serve
-from carryon.cli import run as run_command
 
 BAD_INPUT = 2
 FAILED = 1
 INTERRUPTED = 130  # the shell's convention for Ctrl+C
+_COMMANDS = ("run", "serve", "fit", "bench", "machine")  # each a module of this package
 _INPUT_ERRORS = (BadInput, BadFile, ContextFull, EngineRefused, Unsupported)
 
 
 def run(words: Sequence[str]) -> int:
     """Runs one command: 0 done, 1 failed, 2 bad input, 130 interrupted."""
-    arguments = _parser().parse_args(words)
+    arguments = _parser(words).parse_args(words)
     try:
         return int(arguments.run(arguments))
     except AppError as error:
@@ -32,7 +32,8 @@ def run(words: Sequence[str]) -> int:
         return FAILED
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """With the one command that is asked for, which alone is imported; else with all of them."""
     parser = argparse.ArgumentParser(
         prog="carryon",
         description="Runs a large language model on your own machine. Without a command the window opens.",
@@ -40,6 +41,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"carryon {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (run_command, serve, bench, fit, machine):
-        command.add_parser(commands)
+    for name in words[:1] if words[:1] and words[0] in _COMMANDS else _COMMANDS:
+        import_module(f"carryon.cli.{name}").add_parser(commands)
     return parser
