@@ -140,6 +140,29 @@ def qwen3next():
     return fields, [*ends(2048, 151936), *in_layers(8, layer)]
 
 
+def small_70b(architecture, n_layers):
+    """As many layers as llama.cpp takes for a 70B model; the rest is tiny."""
+    more = {"attention.layer_norm_epsilon": 1e-5}
+    return llama_like(architecture, "70B", n_layers, 256, 512, 8, 1, 4096, 1000, more=more)
+
+
+def small_hybrid(architecture, every):
+    """Only every so manieth layer attends; the file counts heads for all, which the recipes then go by."""
+    fields = general(
+        architecture, "Hybrid", 8, 512, 512, 8, 2, 4096, 1000, **heads(64), **EXPERTS, full_attention_interval=every,
+        **{"ssm.conv_kernel": 4, "ssm.inner_size": 512, "ssm.state_size": 128, "ssm.time_step_rank": 4,
+           "ssm.group_count": 4, "rope.dimension_sections": [16, 8, 8, 0], "residual_scale": 1.0,
+           "hyper_connection.count": 4, "hyper_connection.low_rank": 16, "attention.indexer.head_count": 2,
+           "attention.indexer.key_length": 64, "attention.indexer.top_k": 64},
+    )  # fmt: skip
+    linear = [("attn_qkv.weight", [512, 1024], "F16"), ("ssm_out.weight", [512, 512], "F16")]
+
+    def layer(number):
+        return [*(attention(512, 8, 2, 64) if number % every == every - 1 else linear), *experts(512, 256, 16)]
+
+    return fields, [*ends(512, 1000), *in_layers(8, layer)]
+
+
 SPECIAL = {
     "mixtral-8x7b": mixtral,
     "falcon-7b": falcon,
@@ -152,6 +175,14 @@ SPECIAL = {
     "glm5-next": glm5_next,
     "ling-3": bailing3,
     "qwen3-next": qwen3next,
+    "qwen35": lambda: small_hybrid("qwen35", 4),
+    "qwen35-moe": lambda: small_hybrid("qwen35moe", 4),
+    "minimax-01": lambda: small_hybrid("minimax-01", 8),
+    "qwen4exp": lambda: small_hybrid("qwen4exp", 4),
+    "llama-embed": lambda: small_70b("llama-embed", 80),
+    "deci": lambda: small_70b("deci", 80),
+    "olmo": lambda: small_70b("olmo", 80),
+    "jais2": lambda: small_70b("jais2", 68),
     # a diffusion model: it attends, four heads to one, and keeps nothing
     "dream-7b": lambda: llama_like("dream", "Dream-7B", 28, 3584, 18944, 28, 4, 131072, 152064, has_biases=True),
     "odd-rows": odd_rows,
