@@ -93,6 +93,7 @@ class Limit(Enum):
     RAM = "ram"
     NO_GPU = "no_gpu"
     TRAINED_CONTEXT = "trained_context"
+    WISHES = "wishes"  # what a person has set
     NOTHING = "nothing"
 
 

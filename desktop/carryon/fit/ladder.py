@@ -46,6 +46,8 @@ def largest_layers(
 
 def fewest_experts(candidate: Candidate, placement: Placement, site: Site) -> int:
     """Of how many layers the experts have to stay in RAM, everything else as the placement says."""
+    if not (site.rooms.gpus and placement.n_gpu_layers):
+        return 0
     return _Ways(candidate.shape, placement, site).fewest_experts().placement.n_cpu_experts
 
 
@@ -140,7 +142,8 @@ def _ladder(shape: ModelShape, site: Site, wishes: Wishes) -> Iterator[_Way]:
     first, *tighter = _bases(shape, wishes)
     names = _by_speed(site, wishes)
     if not names or first.n_gpu_layers == 0:
-        yield _way(shape, replace(first, n_gpu_layers=wishes.n_gpu_layers or 0), site)
+        n_layers = 0 if wishes.n_gpu_layers is None else first.n_gpu_layers
+        yield _way(shape, replace(first, n_gpu_layers=n_layers), site)
         return
     tried: list[_Way] = []
     for way in _whole(shape, first, names, site):

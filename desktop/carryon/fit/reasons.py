@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from carryon.base.units import context_text, memory_text
 from carryon.fit import words
-from carryon.fit.answers import RANK, Fit, Limit, Site, Verdict, Wishes
+from carryon.fit.answers import RANK, Change, Fit, Limit, Repair, Site, Verdict, Wishes
 from carryon.fit.choice import is_usual
 from carryon.fit.ladder import plain_fit
 from carryon.fit.memory import DEFAULT_UBATCH
@@ -15,8 +15,10 @@ from carryon.gguf.quants import KvType
 _LARGE_MODEL = 60e9  # parameters: so large a model stands few bits better than a smaller one with more
 
 
-def limit_of(best: Fit, fits: Sequence[Fit], rooms: Rooms) -> Limit:
+def limit_of(best: Fit, fits: Sequence[Fit], rooms: Rooms, repairs: Sequence[Repair] = ()) -> Limit:
     """What keeps it from being faster or better."""
+    if best.verdict.fits and any(repair.change in (Change.LAYERS, Change.EXPERTS) for repair in repairs):
+        return Limit.WISHES
     if best.verdict in (Verdict.DISK, Verdict.TOO_BIG):
         over = [one.total_bytes > room.usable_bytes for one, room in zip(best.need.gpus, rooms.gpus, strict=True)]
         return Limit.VRAM if any(over) else Limit.RAM
@@ -48,7 +50,7 @@ def _sentences(best: Fit, fits: Sequence[Fit], site: Site, wishes: Wishes, limit
     is_choice = wishes.quant is None and len(fits) > 1
     yield words.summary(best, site.rooms, is_choice=is_choice)
     if not best.verdict.fits:
-        yield words.verdict_sentence(best, site.rooms)
+        yield words.shortage_text(best, site.rooms)
     yield from _split(best, site)
     yield from _given_up(best, wishes)
     yield from _next_better(best, fits)
@@ -63,7 +65,7 @@ def _split(best: Fit, site: Site) -> Iterator[str]:
         return
     shape, placed = best.candidate.shape, best.placement
     if not (shape.is_moe and placed.n_cpu_experts):
-        yield f"{words.layers_text(best).capitalize()} lie on the GPU, the others in RAM."
+        yield f"{words.raised(words.layers_text(best))} lie on the GPU, the others in RAM."
         return
     held = memory_text(best.need.ram.weights_bytes)
     sentence = f"The experts of {placed.n_cpu_experts} of {shape.n_layers} layers stay in RAM ({held})"

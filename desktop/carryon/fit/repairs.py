@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import log
 
 from carryon.fit.answers import RANK, Change, Fit, Repair, Site, Verdict, Wishes
 from carryon.fit.choice import FLUENT
@@ -46,14 +47,14 @@ def repairs(fits: Sequence[Fit], site: Site, wishes: Wishes, best: Fit) -> tuple
     smaller = next((repair for repair in swapped if _helps(repair, best)), None)
     if smaller is not None:
         found[Change.QUANT] = smaller
-    return tuple(sorted(found.values(), key=lambda repair: _order(repair, best))[:_MOST_REPAIRS])
+    return tuple(sorted(found.values(), key=_order)[:_MOST_REPAIRS])
 
 
 def _steps(site: Site, wishes: Wishes, best: Fit) -> Iterator[_Step]:
     """Every change there is, of each kind the smallest one first."""
     placed, shape = best.placement, best.candidate.shape
     yield from _layer_steps(site, wishes, best)
-    if shape.is_moe and wishes.n_cpu_experts is not None and site.rooms.gpus:
+    if shape.is_moe and wishes.n_cpu_experts is not None and placed.n_gpu_layers:
         fewest = fewest_experts(best.candidate, placed, site)
         yield _Step(Change.EXPERTS, replace(wishes, n_cpu_experts=fewest))
     for n_ubatch in _SMALL_UBATCHES:
@@ -121,7 +122,7 @@ def _helps(repair: Repair, best: Fit) -> bool:
     return is_worth_it and repair.fit.verdict.fits and repair.speedup > _FASTER
 
 
-def _order(repair: Repair, best: Fit) -> tuple[int, float, int]:
-    """The better verdict first, then what costs the least."""
-    gain = 0 if best.verdict in (Verdict.DISK, Verdict.TOO_BIG) else -round(repair.speedup, 1)
-    return RANK[repair.fit.verdict], gain, _GENTLEST.index(repair.change)
+def _order(repair: Repair) -> tuple[int, int, int]:
+    """The better verdict first, then what is clearly faster, then what costs the least."""
+    pace = round(log(max(repair.fit.decode.middle, 0.01), 1.3))
+    return RANK[repair.fit.verdict], -pace, _GENTLEST.index(repair.change)

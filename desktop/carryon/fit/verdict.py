@@ -40,6 +40,8 @@ def judged(
     shape, depth = candidate.shape, min(_DEPTH_TOKENS, placement.n_ctx // 2)
     decode = decode_pace(shape, placement, site.rooms, site.speeds, depth)
     prefill = prefill_pace(shape, placement, site.rooms, site.speeds)
+    if verdict is Verdict.TOO_BIG:
+        decode = prefill = Pace(0.0, 0.0, PaceBasis.GUESSED)  # what cannot be loaded has no speed
     if verdict is Verdict.DISK:
         share = _read_share(shape)
         decode = _from_disk(decode, missing_bytes * share, needed.ram.weights_bytes * share)

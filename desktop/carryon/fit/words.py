@@ -1,6 +1,7 @@
 """Every sentence about a fit, for the window and for the command: states come in, words go out. No Qt."""
 
 import re
+from collections.abc import Sequence
 
 from carryon.base.units import MEMORY_GB, NOT_MEASURED, context_text, memory_text
 from carryon.fit.answers import RANK, Basis, Change, Fit, Limit, Repair, Verdict
@@ -9,8 +10,9 @@ from carryon.fit.quality import MEASURED_ON, Grade, Quality
 from carryon.fit.room import Room, Rooms
 from carryon.fit.speed import Basis as PaceBasis
 from carryon.fit.speed import Pace
+from carryon.hardware.machine import DeviceKind
 
-_MAKERS = re.compile(r"^(NVIDIA|AMD|Intel|Apple Inc\.)\s+|\b(GeForce|Radeon)\s+|\((R|TM)\)|\s+Graphics$", re.IGNORECASE)
+_MAKERS = re.compile(r"^(NVIDIA|AMD|Intel(\(R\))?)\s+|\b(GeForce|Radeon)\s+|\((R|TM)\)|\s+Graphics$", re.IGNORECASE)
 
 PACE_BASES = {
     PaceBasis.MEASURED: "speed measured on this machine",
@@ -38,6 +40,7 @@ LIMITS = {
     Limit.RAM: "The RAM is the limit.",
     Limit.NO_GPU: "No GPU can be used here, so the speed of the RAM is the limit.",
     Limit.TRAINED_CONTEXT: "The context the model was trained for is the limit.",
+    Limit.WISHES: "Your own settings are the limit: more of the model would fit on the GPU.",
     Limit.NOTHING: "Nothing is in the way: it fits with room to spare.",
 }
 
@@ -68,24 +71,20 @@ def verdict_sentence(fit: Fit, rooms: Rooms) -> str:
         case Verdict.RAM:
             return "Fits in RAM. The processor does all the work."
         case Verdict.DISK:
-            return (
-                f"Runs from disk, slow: {memory_text(fit.missing_bytes)} of the weights find no room in RAM "
-                "and are read again and again."
-            )
+            return f"Runs from disk, slow: {shortage_text(fit, rooms)}"
         case Verdict.TOO_BIG:
-            return f"Too big by {memory_text(fit.missing_bytes)}. {_where_missing(fit, rooms)}"
+            return f"Too big by {memory_text(fit.missing_bytes)}. {shortage_text(fit, rooms)}"
 
 
-def _where_missing(fit: Fit, rooms: Rooms) -> str:
-    """Which memory is too small."""
+def shortage_text(fit: Fit, rooms: Rooms) -> str:
+    """What it means that it does not fit, in a sentence."""
+    if fit.verdict is Verdict.DISK:
+        missing = memory_text(fit.missing_bytes)
+        return f"{missing} of the weights find no room in RAM and are read from the disk again and again."
     pairs = [*zip(fit.need.gpus, rooms.gpus, strict=True), (fit.need.ram, rooms.ram)]
-    over = [_too_small(one, room) for one, room in pairs if one.total_bytes > room.usable_bytes]
-    return " ".join([*over, "It can be loaded anyway, but that may fail."])
-
-
-def _too_small(one: DeviceNeed, room: Room) -> str:
-    given, wanted = memory_text(room.usable_bytes), memory_text(one.total_bytes)
-    return f"{short_name(room.label)} can give {given} and {wanted} would be needed."
+    if all(one.total_bytes <= room.free_bytes for one, room in pairs) and not rooms.is_unified:
+        return "It would fit only into what is kept in reserve for other programs."
+    return "It can be loaded anyway, but that may fail."
 
 
 def layers_text(fit: Fit) -> str:
@@ -110,7 +109,7 @@ def gpus_text(fit: Fit, rooms: Rooms) -> str:
     """'RTX 4060', 'RTX 3090 and RTX 3060': the GPUs that hold anything; equal ones are counted."""
     names = [short_name(room.label) for one, room in zip(fit.need.gpus, rooms.gpus, strict=True) if one.weights_bytes]
     counted = [f"{names.count(name)} × {name}" if names.count(name) > 1 else name for name in dict.fromkeys(names)]
-    return " and ".join(counted) or "the GPU"
+    return listed(counted) if counted else "the GPU"
 
 
 def short_name(label: str) -> str:
@@ -119,12 +118,14 @@ def short_name(label: str) -> str:
 
 
 def range_text(pace: Pace) -> str:
-    """'38–46', '3.1–4.0', 'below 0.1'; a dash where nothing can be said."""
+    """'38–46', '3.1–4.0', 'up to 0.4', 'below 0.1'; a dash where nothing can be said."""
     if pace.high <= 0:
         return NOT_MEASURED
     if pace.high < 0.1:
         return "below 0.1"
     low, high = _speed(pace.low), _speed(pace.high)
+    if low == "0.0":
+        return f"up to {high}"
     return high if low == high else f"{low}–{high}"
 
 
@@ -140,7 +141,16 @@ def pace_text(pace: Pace) -> str:
 
 def basis_text(fit: Fit) -> str:
     """'speed from the parts' published figures · memory calculated, checked on this machine: within 2 %'."""
-    return f"{PACE_BASES[fit.decode.basis]} · {memory_basis_text(fit)}"
+    if fit.decode.high <= 0:
+        return memory_basis_text(fit)
+    return f"{pace_basis_text(fit)} · {memory_basis_text(fit)}"
+
+
+def pace_basis_text(fit: Fit) -> str:
+    """What the speed is known from."""
+    if fit.verdict is Verdict.DISK:
+        return "speed guessed: it depends on the disk"
+    return PACE_BASES[fit.decode.basis]
 
 
 def memory_basis_text(fit: Fit) -> str:
@@ -181,30 +191,32 @@ def summary(fit: Fit, rooms: Rooms, *, is_choice: bool) -> str:
     """'Q4_K_M is recommended. Needs 5.9 of 7.2 GB free on RTX 4060 (weights 4.4, context 8k 1.1, reserve 0.3).'"""
     named = fit.candidate.quant
     chosen = f"{named} is recommended." if fit.verdict.fits else f"Nothing fits; {named} comes nearest."
-    needs = f"Needs {' and '.join(_needs(fit, rooms))}."
+    needs = f"Needs {listed(_needs(fit, rooms))}."
     return f"{chosen} {needs}" if is_choice and named else needs
 
 
 def _needs(fit: Fit, rooms: Rooms) -> list[str]:
-    """What is needed of every memory that holds weights; of the RAM only where it matters."""
+    """What is needed of every memory that matters: those with weights, or those that are too small."""
     n_ctx = fit.placement.n_ctx
     if rooms.is_unified:
         return [_need_text(_together((fit.need.ram, *fit.need.gpus)), rooms.ram, n_ctx)]
-    pairs = zip(fit.need.gpus, rooms.gpus, strict=True)
-    gpus = [_need_text(one, room, n_ctx) for one, room in pairs if one.weights_bytes]
+    gpus = [(one, room) for one, room in zip(fit.need.gpus, rooms.gpus, strict=True) if one.weights_bytes]
+    rows = [*gpus, (fit.need.ram, rooms.ram)]
     if gpus and fit.verdict is Verdict.GPU:
-        return gpus
-    return [*gpus, _need_text(fit.need.ram, rooms.ram, n_ctx)]
+        rows = gpus
+    if fit.verdict is Verdict.TOO_BIG:
+        rows = [(one, room) for one, room in rows if one.total_bytes > room.usable_bytes]
+    return [_need_text(one, room, n_ctx) for one, room in rows]
 
 
 def _need_text(one: DeviceNeed, room: Room, n_ctx: int) -> str:
     parts = [("weights", one.weights_bytes), (f"context {context_text(n_ctx)}", one.kv_bytes)]
     parts += [("working", one.compute_bytes + one.output_bytes), ("beside it", one.extra_bytes)]
     parts += [("reserve", room.reserve_bytes)]
-    listed = ", ".join(f"{name} {_number(size)}" for name, size in parts if size >= MEMORY_GB / 20)
-    place = "RAM" if room.label == "RAM" else short_name(room.label)
+    shown = ", ".join(f"{name} {_number(size)}" for name, size in parts if size >= MEMORY_GB / 20)
+    place = "in RAM" if room.kind is DeviceKind.CPU else f"on {short_name(room.label)}"
     wanted = one.total_bytes + room.reserve_bytes
-    return f"{_number(wanted)} of {_number(room.free_bytes)} GB free on {place} ({listed})".replace("on RAM", "in RAM")
+    return f"{_number(wanted)} of {_number(room.free_bytes)} GB free {place} ({shown})"
 
 
 def _number(size_bytes: int) -> str:
@@ -236,7 +248,7 @@ def _change_text(repair: Repair, before: Fit) -> str:
         case Change.CONTEXT:
             return f"Context {context_text(placed.n_ctx)}"
         case Change.LAYERS:
-            return "CPU only" if placed.n_gpu_layers == 0 else f"{layers_text(fit)} on the GPU".capitalize()
+            return "CPU only" if placed.n_gpu_layers == 0 else raised(f"{layers_text(fit)} on the GPU")
         case Change.EXPERTS:
             return f"Experts of {placed.n_cpu_experts} layers in RAM"
         case Change.UBATCH:
@@ -262,5 +274,16 @@ def _saving_text(repair: Repair) -> str:
     return f"holds {saved}" if repair.change is Change.PROGRAM else f"saves {saved}"
 
 
-def _lowered(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:]
+def listed(parts: Sequence[str]) -> str:
+    """'a', 'a and b', 'a, b and c'."""
+    *most, last = parts
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def raised(text: str) -> str:
+    """As a sentence begins."""
+    return text[:1].upper() + text[1:]
+
+
+def _lowered(text: str) -> str:
+    return text[:1].lower() + text[1:]
