@@ -6,7 +6,7 @@ them can be quite wrong. Where llama.cpp or a publisher names the size of a quan
 
 from dataclasses import replace
 
-from fakes.header_writer import HeaderWriter
+from fakes.header_writer import HeaderWriter, Typed
 
 from carryon.gguf.header import Header, header_of
 from carryon.gguf.mix import requantized
@@ -365,7 +365,8 @@ def write_split_model(name, folder, n_parts=2):
     share = -(-len(tensors) // n_parts)
     paths = []
     for part in range(n_parts):
-        own = {"split.no": part, "split.count": n_parts, "split.tensors.count": len(tensors)}
+        own = {"split.no": Typed("u16", part), "split.count": Typed("u16", n_parts),
+               "split.tensors.count": Typed("i32", len(tensors))}  # fmt: skip
         path = folder / f"{name}-{part + 1:05}-of-{n_parts:05}.gguf"
         about = fields if part == 0 else {"general.architecture": fields["general.architecture"]}
         paths.append(HeaderWriter().write(path, about | own, tensors[part * share : (part + 1) * share]))

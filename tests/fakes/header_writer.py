@@ -33,12 +33,13 @@ class HeaderWriter:
     alignment: int = ALIGNMENT
 
     def header(self, fields, tensors):
-        """The bytes before the tensors' data; `tensors` are (name, shape, type name)."""
+        """The bytes before the tensors' data; `tensors` are (name, shape, type name, or a number that is none)."""
         start = b"GGUF" + self._pack("I", self.version) + self._pack("QQ", len(tensors), len(fields))
         body = b"".join(self._text(name) + self._field(value) for name, value in fields.items())
         infos, offset = b"", 0
         for name, shape, type_name in tensors:
-            infos += self.tensor_info(name, shape, GGML_TYPES_BY_NAME[type_name].type_id, offset)
+            type_id = type_name if isinstance(type_name, int) else GGML_TYPES_BY_NAME[type_name].type_id
+            infos += self.tensor_info(name, shape, type_id, offset)
             offset += self._padded(size_bytes(shape, type_name))
         whole = start + body + infos
         return whole + bytes(-len(whole) % self.alignment)
@@ -80,6 +81,8 @@ class HeaderWriter:
 
 def size_bytes(shape, type_name):
     """Bytes of a tensor without padding; ggml's types store whole rows only."""
+    if isinstance(type_name, int):
+        return 0
     kind, count = GGML_TYPES_BY_NAME[type_name], 1
     assert shape[0] % kind.block_elements == 0, f"{type_name} cannot store rows of {shape[0]}"
     for extent in shape:

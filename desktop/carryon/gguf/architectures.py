@@ -1,6 +1,7 @@
 """The architectures that the engine knows, and words for a file that holds something else."""
 
 from carryon.base.errors import BadFile, Unsupported
+from carryon.gguf.cursor import quoted
 from carryon.gguf.header import Header
 
 # LLM_ARCH_NAMES of llama.cpp 0c1e57098, without what no chat can use: "clip" (a projector), "(unknown)" and "gptj",
@@ -32,5 +33,5 @@ def refuse_unknown(header: Header) -> None:
     if not architecture:
         raise BadFile(f"{name} does not say what kind of model it holds.", "Choose a model file.")
     if architecture not in KNOWN:
-        raise Unsupported(f"{name} has the architecture “{architecture}”, which this engine does not know.",
+        raise Unsupported(f"{name} has the architecture {quoted(architecture)}, which this engine does not know.",
                           "A newer version of Carryon may run it; or choose another model.")  # fmt: skip

@@ -5,11 +5,19 @@ from dataclasses import dataclass
 from typing import BinaryIO, NoReturn, Protocol
 
 from carryon.base.errors import BadFile
+from carryon.base.units import bytes_text
 
 FORMATS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 WIDTHS = {kind: struct.calcsize("<" + code) for kind, code in FORMATS.items()}
 DAMAGED_HINT = "Download the file again."
+LARGEST_HEADER_BYTES = 1 << 28  # the largest known ones, with a whole tokenizer.json in a field, have some 30 MB
 _WINDOW_BYTES = 1 << 20  # a header of 6 MB takes six reads; a larger window costs memory and gains nothing
+
+
+def quoted(name: str) -> str:
+    """A name out of a file, fit for a sentence: “llama.block_count”, cut when long, and only what can be shown."""
+    short = name if len(name) <= 60 else f"{name[:59]}…"
+    return "“" + "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in short) + "”"
 
 
 class PrefixEnds(Exception):
@@ -99,8 +107,7 @@ class Cursor:
 
     def skip(self, count: int) -> None:
         """Steps over bytes without reading them."""
-        if count > self.left_bytes:
-            self.cut()
+        self._allow(self.offset + count)
         self._move_to(self._at + count)
 
     def skip_texts(self, count: int) -> None:
@@ -113,9 +120,20 @@ class Cursor:
                 (length,) = length_at(window, at)
                 at += 8 + length
                 count -= 1
-            if self._window_offset + at > self.size_bytes:
-                self.cut()
+            self._allow(self._window_offset + at)
             self._move_to(at)
+
+    def texts(self, count: int, most_bytes: int) -> tuple[str, ...]:
+        """The next texts, of about so many bytes together at most."""
+        texts: list[str] = []
+        last = self.offset + most_bytes
+        while len(texts) < count:
+            texts += self._texts_in_window(count - len(texts))
+            if self.offset > last:
+                self.damaged("more text than any vocabulary")
+            if len(texts) < count:
+                texts.append(self.text(_WINDOW_BYTES))  # the one across the window's edge
+        return tuple(texts)
 
     def damaged(self, what: str) -> NoReturn:
         """Raises BadFile: what is wrong, in which field or tensor, at which byte."""
@@ -132,17 +150,36 @@ class Cursor:
             f" inside {self.place}.", DAMAGED_HINT,
         )  # fmt: skip
 
+    def _texts_in_window(self, count: int) -> list[str]:
+        length_at, window, texts = struct.Struct(self.order + "Q").unpack_from, self._window, list[str]()
+        end, at = len(window), self._at
+        while len(texts) < count and at + 8 <= end:
+            start = at + 8
+            after = start + length_at(window, at)[0]
+            if after > end:
+                break
+            texts.append(window[start:after].decode("utf-8", "replace"))
+            at = after
+        self._at = at
+        return texts
+
     def _have(self, count: int) -> None:
         """Makes sure that the next bytes are in the window."""
         if len(self._window) - self._at >= count:
             return
-        if count > self.left_bytes:
-            self.cut()
         offset = self.offset
+        self._allow(offset + count)
         self._window = self._source.read(offset, count, max(count, _WINDOW_BYTES))
         self._window_offset, self._at = offset, 0
         if len(self._window) < count:
             self.cut()
+
+    def _allow(self, end: int) -> None:
+        """Refuses a step to a place that the file does not have, or that no header reaches."""
+        if end > self.size_bytes:
+            self.cut()
+        if end > LARGEST_HEADER_BYTES:
+            self.damaged(f"a header of more than {bytes_text(LARGEST_HEADER_BYTES)}")
 
     def _move_to(self, at: int) -> None:
         """`at` counts from the start of the window and may lie beyond it."""

@@ -7,27 +7,29 @@ stepped over unless asked for.
 
 import struct
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from carryon.base.errors import BadFile
 from carryon.base.files import disk_errors
-from carryon.gguf.cursor import FORMATS, WIDTHS, Cursor, Prefix, PrefixEnds, Source, WholeFile
+from carryon.gguf.cursor import FORMATS, WIDTHS, Cursor, Prefix, PrefixEnds, Source, WholeFile, quoted
 from carryon.gguf.quants import GGML_TYPES, file_type_name
 from carryon.gguf.tensors import TensorInfo, read_tensors, refuse_overlaps
 
 MAGIC = b"GGUF"
 FIRST_BYTES = 1 << 16  # the first facts lie in these, in every file that the usual tools have written
 _TEXT, _ARRAY = 8, 9
-_MOST_FIELDS = 1 << 16
+_MOST_FIELDS = 1 << 14  # models of today have some 50
 _MOST_TENSORS = 1 << 16  # the largest models of today have some 2,000
 _FIELD_BYTES, _TENSOR_BYTES = 13, 24  # no field and no tensor info is shorter
-_LONGEST_NAME_BYTES = (1 << 16) - 1  # gguf.md
+_LONGEST_NAME_BYTES = 1 << 10
 _LONGEST_KEPT_TEXT_BYTES = 1 << 20  # a longer one (a whole tokenizer.json in a field) is stepped over
-_MOST_KEPT_NUMBERS = 4096  # numbers of layers are kept (llama.cpp allows 512 layers), those of tokens are not
-_MOST_ENTRIES = 1 << 21  # in all arrays of texts together: Gemma 3 has 262,208 tokens and 514,906 merges
-_MOST_ENTRY_BYTES = 1 << 25  # that are kept
+_MOST_KEPT_NUMBERS = 4096  # in a list: those of layers are kept (llama.cpp allows 512 layers), those of tokens are not
+_MOST_ENTRIES = 1 << 21  # of all lists together: Gemma 3 has 262,208 tokens and 514,906 merges
+_MOST_KEPT_TEXT_BYTES = 1 << 24  # of all texts together; Python may need four times as much for them
+_MOST_NESTED_LISTS = 1 << 16
 _LARGEST_ALIGNMENT = 1 << 20
 _DEFAULT_ALIGNMENT = 32
 _ANOTHER_FILE = "Choose a GGUF model. A download may be damaged: get it again; other formats must be converted first."
@@ -110,9 +112,7 @@ class FirstFacts:
 
 def read_header(path: Path, *, with_arrays: bool = False) -> Header:
     """Reads the header of one GGUF file. Raises BadFile, saying what is wrong and where, when it is not a sound one."""
-    if path.is_dir():
-        raise BadFile(f"{path} is a folder, not a model.", "Choose a GGUF file in it.")
-    with disk_errors(path), path.open("rb") as file:
+    with _opened(path) as file:
         return _header(WholeFile(file, path.stat().st_size), path.name, with_arrays)
 
 
@@ -131,22 +131,31 @@ def first_facts(prefix: bytes, size_bytes: int, file_name: str = "The file") -> 
     reader = _Reader(Prefix(prefix, size_bytes), file_name)
     with suppress(PrefixEnds):
         reader.start()
-        for _ in reader.entries():
-            pass
+        reader.read_fields()
     return _facts(reader)
 
 
 def read_first_facts(path: Path) -> FirstFacts:
     """The same of a file on this disk, of which only the first 64 KiB are read. Raises BadFile."""
-    with disk_errors(path), path.open("rb") as file:
+    with _opened(path) as file:
         return first_facts(file.read(FIRST_BYTES), path.stat().st_size, path.name)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """A file and nothing else: opening a pipe would wait for ever, and a device has no end."""
+    if path.is_dir():
+        raise BadFile(f"{path} is a folder, not a model.", "Choose a GGUF file in it.")
+    if path.exists() and not path.is_file():
+        raise BadFile(f"{path} is not a file.", _ANOTHER_FILE)
+    with disk_errors(path), path.open("rb") as file:
+        yield file
 
 
 def _header(source: Source, file_name: str, with_arrays: bool) -> Header:
     reader = _Reader(source, file_name, with_arrays)
     reader.start()
-    for _ in reader.entries():
-        pass
+    reader.read_fields()
     return reader.header()
 
 
@@ -177,7 +186,7 @@ class _Reader:
         self.array_lengths: dict[str, int] = {}
         self._cursor, self._file_name = Cursor(source, file_name), file_name
         self._with_arrays = with_arrays
-        self._entries_left, self._entry_bytes_left = _MOST_ENTRIES, _MOST_ENTRY_BYTES
+        self._entries_left, self._text_bytes_left = _MOST_ENTRIES, _MOST_KEPT_TEXT_BYTES
         self._version = self._n_tensors = self._n_fields = 0
 
     def start(self) -> None:
@@ -190,17 +199,16 @@ class _Reader:
         self._check_count("tensors", self._n_tensors, _MOST_TENSORS, _TENSOR_BYTES)
         self._check_count("fields", self._n_fields, _MOST_FIELDS, _FIELD_BYTES)
 
-    def entries(self) -> Iterator[str]:
-        """Reads the fields one by one; yields their names."""
+    def read_fields(self) -> None:
+        """The facts, one by one: what was read stays here when the bytes end."""
         cursor = self._cursor
         for index in range(self._n_fields):
             cursor.place = f"its field {index + 1} of {self._n_fields:,}"
             name = cursor.text(_LONGEST_NAME_BYTES)
-            cursor.place = f"its field “{name}”"
+            cursor.place = f"its field {quoted(name)}"
             if name in self.fields or name in self.array_lengths:
                 cursor.damaged("a name that another field has already")
             self._value(name)
-            yield name
 
     def header(self) -> Header:
         """What follows the fields, and all of it together."""
@@ -244,10 +252,11 @@ class _Reader:
 
     def _text(self, name: str) -> None:
         length = self._cursor.number("Q")
-        if length <= _LONGEST_KEPT_TEXT_BYTES:
-            self.fields[name] = self._cursor.take(length).decode("utf-8", "replace")
-        else:
+        if length > min(_LONGEST_KEPT_TEXT_BYTES, self._text_bytes_left):
             self._cursor.skip(length)
+            return
+        self._text_bytes_left -= length
+        self.fields[name] = self._cursor.take(length).decode("utf-8", "replace")
 
     def _array(self, name: str) -> None:
         kind, count = self._cursor.number("I"), self._cursor.number("Q")
@@ -264,7 +273,7 @@ class _Reader:
     def _numbers(self, name: str, kind: int, count: int) -> None:
         if count * WIDTHS[kind] > self._cursor.left_bytes:
             self._too_long(count)
-        if count <= _MOST_KEPT_NUMBERS or (self._with_arrays and self._may_keep(count)):
+        if (self._with_arrays or count <= _MOST_KEPT_NUMBERS) and self._may_keep(count):
             self.arrays[name] = self._cursor.numbers(kind, count)
         else:
             self._cursor.skip(count * WIDTHS[kind])
@@ -273,19 +282,15 @@ class _Reader:
         if count * 8 > self._cursor.left_bytes or not self._may_keep(count):
             self._too_long(count)
         if self._with_arrays:
-            self.arrays[name] = tuple(self._kept_text() for _ in range(count))
+            before = self._cursor.offset
+            self.arrays[name] = self._cursor.texts(count, self._text_bytes_left + 8 * count)
+            self._text_bytes_left -= self._cursor.offset - before - 8 * count
         else:
             self._cursor.skip_texts(count)
 
-    def _kept_text(self) -> str:
-        before = self._cursor.offset
-        text = self._cursor.text(self._entry_bytes_left)
-        self._entry_bytes_left -= self._cursor.offset - before - 8
-        return text
-
     def _skip_nested(self, count: int) -> None:
         """A list of lists: gguf.md allows it, nothing known writes it, llama.cpp refuses it."""
-        if count * 12 > self._cursor.left_bytes or not self._may_keep(count):
+        if count * 12 > self._cursor.left_bytes or count > _MOST_NESTED_LISTS:
             self._too_long(count)
         for _ in range(count):
             kind, length = self._cursor.number("I"), self._cursor.number("Q")
@@ -294,8 +299,10 @@ class _Reader:
             self._cursor.skip(length * WIDTHS[kind])
 
     def _may_keep(self, count: int) -> bool:
+        if count > self._entries_left:
+            return False
         self._entries_left -= count
-        return self._entries_left >= 0
+        return True
 
     def _too_long(self, count: int) -> None:
         self._cursor.damaged(f"an impossible length ({count:,} entries)")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from carryon.base.errors import BadFile
-from carryon.gguf.cursor import DAMAGED_HINT
+from carryon.gguf.cursor import DAMAGED_HINT, quoted
 from carryon.gguf.header import Header, Scalar
 
 _MOST = 1 << 31
@@ -69,10 +69,10 @@ class Keys:
     def _list(self, full: str, n_layers: int) -> tuple[int, ...]:
         values = self.header.arrays[full]
         if len(values) < n_layers:
-            raise self.refuse(f"its field “{full}” has {len(values)} values for {n_layers} layers")
+            raise self.refuse(f"its field {quoted(full)} has {len(values)} values for {n_layers} layers")
         return tuple(self._whole(full, one) for one in values[:n_layers])
 
     def _whole(self, full: str, value: Scalar) -> int:
         if not isinstance(value, int) or not 0 <= value < _MOST:
-            raise self.refuse(f"its field “{full}” has an impossible value ({value})")
+            raise self.refuse(f"its field {quoted(full)} has an impossible value ({value})")
         return int(value)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from carryon.base.errors import BadFile, Unsupported
 from carryon.gguf.architectures import refuse_unknown
+from carryon.gguf.cursor import quoted
 from carryon.gguf.geometry import kept_by_layers
 from carryon.gguf.grouping import grouped
 from carryon.gguf.header import Header
@@ -129,7 +130,7 @@ def _tensors(headers: Sequence[Header]) -> tuple[TensorInfo, ...]:
     for tensor in tensors:
         if tensor.type_id not in GGML_TYPES:
             raise Unsupported(
-                f"{headers[0].file_name} stores “{tensor.name}” in a type that is not known here ({tensor.type_id}).",
+                f"{headers[0].file_name} stores {quoted(tensor.name)} in an unknown type ({tensor.type_id}).",
                 "A newer version of Carryon may run it; or choose another quant of the model.",
             )
     if len({tensor.name for tensor in tensors}) < len(tensors):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from carryon.base.errors import BadFile
 from carryon.base.units import bytes_text
-from carryon.gguf.cursor import DAMAGED_HINT
+from carryon.gguf.cursor import DAMAGED_HINT, quoted
 from carryon.gguf.header import Header, read_header
 
 _PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf", re.IGNORECASE)
@@ -66,7 +66,7 @@ def _refuse_cut(header: Header) -> None:
     last = max(header.tensors, key=lambda one: one.end_bytes)
     needed = header.data_start_bytes + last.end_bytes
     raise BadFile(
-        f"{header.file_name} is not whole: it ends before its tensor “{last.name}” does,"
+        f"{header.file_name} is not whole: it ends before its tensor {quoted(last.name)} does,"
         f" after {bytes_text(header.size_bytes)} of {bytes_text(needed)}.", DAMAGED_HINT,
     )  # fmt: skip
 

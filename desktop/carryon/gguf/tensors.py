@@ -6,10 +6,10 @@ from itertools import pairwise
 from math import prod
 
 from carryon.base.errors import BadFile
-from carryon.gguf.cursor import DAMAGED_HINT, Cursor
+from carryon.gguf.cursor import DAMAGED_HINT, Cursor, quoted
 from carryon.gguf.quants import GGML_TYPES
 
-_LONGEST_NAME_BYTES = 1 << 10  # llama.cpp allows 63 (GGML_MAX_NAME); image models have longer ones
+_LONGEST_NAME_BYTES = 1 << 8  # llama.cpp allows 63 (GGML_MAX_NAME); image models have longer ones
 _MOST_DIMENSIONS = 4  # GGML_MAX_DIMS
 _LARGEST = (1 << 63) - 1  # ggml counts in int64_t
 
@@ -45,7 +45,7 @@ def read_tensors(cursor: Cursor, count: int, alignment: int) -> tuple[TensorInfo
     for index in range(count):
         cursor.place = f"its tensor {index + 1} of {count:,}"
         name = cursor.text(_LONGEST_NAME_BYTES)
-        cursor.place = f"its tensor “{name}”"
+        cursor.place = f"its tensor {quoted(name)}"
         if name in tensors:
             cursor.damaged("a name that another tensor has already")
         tensors[name] = _tensor(cursor, name, alignment)
@@ -58,7 +58,7 @@ def refuse_overlaps(tensors: Iterable[TensorInfo], file_name: str, data_start_by
     for first, second in pairwise(in_order):
         if second.offset_bytes < first.end_bytes:
             raise BadFile(
-                f"{file_name} is damaged: its tensors “{first.name}” and “{second.name}” overlap"
+                f"{file_name} is damaged: its tensors {quoted(first.name)} and {quoted(second.name)} overlap"
                 f" at byte {data_start_bytes + second.offset_bytes:,}.", DAMAGED_HINT,
             )  # fmt: skip
 
