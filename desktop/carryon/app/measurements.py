@@ -62,18 +62,17 @@ class Measurements:
         """Keeps what happened now."""
         now = self._clock()
         rows = [_row(replace(one, when_s=one.when_s or now)) for one in observations]
-        with self._writing() as db:
-            db.executemany("INSERT INTO observation(kind, when_s, fields) VALUES (?, ?, ?)", rows)
-            db.execute(
-                "DELETE FROM observation WHERE id <= (SELECT max(id) FROM observation) - ?", (MOST_ROWS,)
-            )
+        with self._lock, _tolerant("kept"):
             self._learnt = None
+            with self._db as db:
+                db.executemany("INSERT INTO observation(kind, when_s, fields) VALUES (?, ?, ?)", rows)
+                db.execute("DELETE FROM observation WHERE id <= (SELECT max(id) FROM observation) - ?", (MOST_ROWS,))
 
     def learnt(self) -> Learnt:
         """What all of it teaches; worked out once after each addition."""
         with self._lock:
             if self._learnt is None:
-                self._learnt = learn(tuple(self._observations()))
+                self._learnt = learn(tuple(self._observations())[::-1])  # in their order
             return self._learnt
 
     def ram_bytes_per_s(self, cpu_name: str | None) -> float | None:
@@ -88,15 +87,11 @@ class Measurements:
     def keep_ram_bytes_per_s(self, cpu_name: str | None, bytes_per_s: float) -> None:
         """Keeps how fast this processor reads its RAM."""
         row = (cpu_name or "", bytes_per_s, self._clock())
-        with self._writing() as db:
+        with self._lock, _tolerant("kept"), self._db as db:
             db.execute("INSERT OR REPLACE INTO ram_speed(cpu, bytes_per_s, when_s) VALUES (?, ?, ?)", row)
 
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, _tolerant("kept"), self._db:
-            yield self._db
-
     def _observations(self) -> Iterator[Observation]:
+        """The latest first."""
         query = "SELECT kind, fields FROM observation ORDER BY id DESC LIMIT ?"
         with _tolerant("read"):
             for kind, fields in self._db.execute(query, (_LEARNT_FROM,)):

@@ -29,6 +29,7 @@ class Character:
 
 
 # 8B IQ1_M runs at 167 tokens/s on an RTX 3090 and at 315 on a 4090 (llama.cpp #8215): Ada unpacks in passing.
+# KV shares: 8B on a 4090 at a depth of 33,000 (llama.cpp #17505), on a 7900 XTX at 4096 (#26284); the rest by analogy.
 # Shares and overheads: llmfit's community runs (2026: RTX 2080, RTX 5070, RX 7900 XT, M4 Pro, GTX 1050 Ti);
 # GPU-Benchmarks-on-LLM-Inference (May 2024: 3070 to H100, M1 to M3; shares and prefill only, the engine's overhead has
 # halved since, with CUDA graphs and fused kernels); llama.cpp pull requests #15131, #15802, #17505 (3090, 4090, 2025).
@@ -36,33 +37,37 @@ _GENERATIONS = {
     "pascal": Character(0.45, 0.40, 70, 0.45, 6),
     "pascal-gp100": Character(0.21, 0.30, 70, 0.25, 6),  # no dp4a: integer dot products are emulated
     "volta": Character(0.75, 0.60, 130, 0.25, 6),
-    "turing": Character(0.93, 0.60, 83, 0.30, 6),
-    "ampere": Character(0.87, 0.75, 43, 0.45, 11),
-    "ampere-datacenter": Character(0.68, 0.70, 118, 0.28, 14),
-    "ada": Character(0.93, 0.85, 52, 0.42, 11, 0.0),
-    "hopper": Character(0.66, 0.70, 92, 0.16, 24, 0.0),
-    "blackwell": Character(0.82, 0.80, 45, 0.42, 22, 0.0),
+    "turing": Character(0.93, 0.70, 83, 0.30, 6),
+    "ampere": Character(0.87, 0.85, 43, 0.45, 11),
+    "ampere-datacenter": Character(0.68, 0.75, 118, 0.28, 14),
+    "ada": Character(0.93, 0.95, 52, 0.42, 11, 0.0),
+    "hopper": Character(0.66, 0.75, 92, 0.16, 24, 0.0),
+    "blackwell": Character(0.82, 0.85, 45, 0.42, 22, 0.0),
     "blackwell-datacenter": Character(0.50, 0.60, 90, 0.10, 24, 0.0),
     "grace-blackwell": Character(0.82, 0.70, 60, 0.35, 0),
     "gcn": Character(0.58, 0.30, 95, 0.35, 6),
     "rdna1": Character(0.75, 0.35, 115, 0.35, 8),
-    "rdna2": Character(0.80, 0.40, 115, 0.40, 10),
-    "rdna3": Character(0.86, 0.50, 115, 0.40, 10),
-    "rdna4": Character(0.86, 0.50, 110, 0.35, 16),
+    "rdna2": Character(0.80, 0.55, 115, 0.40, 10),
+    "rdna3": Character(0.86, 0.75, 115, 0.40, 10),
+    "rdna4": Character(0.86, 0.70, 110, 0.35, 16),
     "cdna": Character(0.55, 0.40, 110, 0.15, 14),
     "amd-integrated": Character(0.80, 0.30, 110, 0.25, 0),
-    "strix-halo": Character(0.85, 0.40, 100, 0.25, 0),
+    "strix-halo": Character(0.85, 0.60, 100, 0.25, 0),
     "arc-alchemist": Character(0.45, 0.25, 130, 0.20, 8),
     "arc-battlemage": Character(0.60, 0.30, 120, 0.25, 8),
     "intel-integrated": Character(0.70, 0.25, 150, 0.15, 0),
-    "apple-m1": Character(0.70, 0.40, 140, 0.66, 0),
-    "apple-m2": Character(0.84, 0.40, 130, 0.60, 0),
-    "apple-m3": Character(0.86, 0.45, 100, 0.75, 0),
-    "apple-m4": Character(0.88, 0.45, 92, 0.76, 0),
-    "apple-m5": Character(0.87, 0.45, 80, 0.50, 0),
+    "apple-m1": Character(0.70, 0.50, 140, 0.66, 0),
+    "apple-m2": Character(0.84, 0.50, 130, 0.60, 0),
+    "apple-m3": Character(0.86, 0.55, 100, 0.75, 0),
+    "apple-m4": Character(0.88, 0.55, 92, 0.76, 0),
+    "apple-m5": Character(0.87, 0.55, 80, 0.50, 0),
 }
 # A GPU that nobody knows: cautious on every count.
 _UNKNOWN = Character(0.75, 0.35, 100, 0.25, 8)
+
+# A mixture reads a prompt with small batches for each expert: qwen3moe 30B.A3B and gpt-oss 20B on an RTX 4090, batches of
+# 512 to 1024 (llama.cpp #15631).
+MOE_PREFILL_SHARE = 0.4
 
 # Vulkan against the makers' own backend, as shares of it: NVIDIA loses at prefill (llama.cpp discussion #10879), AMD's
 # newer generations gain at decode (llama.cpp #20934: 7B Q4_0 on a 7900 XTX, 170 against 137 tokens/s).

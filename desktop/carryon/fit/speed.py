@@ -125,7 +125,7 @@ def decode_times(
     guests = sum(passes.cpu_expert_layers)  # layers of which only the experts are here
     at_cpu = _decode(rooms.ram, passes.ram, speeds.ram, passes.ram.n_layers * overheads[0] + guests)
     gpus = (
-        _decode(room, one, speed, one.n_layers * overhead + hop_s / speed.layer_s)
+        _decode(room, one, speed, one.n_layers * overhead + hop_s * _inverse(speed.layer_s))
         for room, one, speed, overhead, hop_s in zip(
             rooms.gpus, passes.gpus, speeds.gpus, overheads[1:], _hops(passes), strict=True
         )
@@ -140,7 +140,7 @@ def prefill_times(
     passes = traffics(shape, placement, rooms, depth_tokens)
     helper = _helper(rooms, speeds)
     n_tokens = placement.n_tokens
-    fullness = _fullness(n_tokens)
+    fullness = _fullness(n_tokens) * (priors.MOE_PREFILL_SHARE if shape.is_moe else 1.0)
     work = [_arithmetic(one) / fullness for one in passes.gpus]
     brought = [0.0] * len(work)
     left = _arithmetic(passes.ram)

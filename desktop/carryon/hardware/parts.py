@@ -104,7 +104,7 @@ def ram_class(cpu: Cpu) -> RamClass:
     part = part_named(name) if name.startswith("Apple ") else None
     if part is not None:
         return RamClass(part.bytes_per_s, f"unified memory of an {name}")
-    classes = ((re.search(one["like"], name), one) for one in _document()["ram"]["classes"])
+    classes = ((re.search(one["like"], name, re.IGNORECASE), one) for one in _document()["ram"]["classes"])
     return next((RamClass(one["gb_per_s"] * 1e9, one["what"]) for hit, one in classes if hit), _UNKNOWN_RAM)
 
 
