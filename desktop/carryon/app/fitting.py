@@ -11,6 +11,7 @@ from carryon.base.paths import Home
 from carryon.engine.dryrun import DryRun, dry_running
 from carryon.engine.protocol import DeviceMemory, LoadRequest, Ready
 from carryon.fit.answers import Basis, Candidate, Fit, Plan, Site
+from carryon.fit.calibration import Learnt
 from carryon.fit.memory import DeviceNeed, Need
 from carryon.fit.observing import observed_load, observed_speed
 from carryon.fit.placement import Placement
@@ -83,7 +84,7 @@ class Fitting:
     def site(self, machine: Machine, ready: Ready | None = None, *, is_here: bool = True) -> Site:
         """Where a model would lie; `ready` is the loaded one, which would be unloaded. Another machine is not here."""
         rooms = rooms_of(machine, giving_back(ready) if ready and is_here else {})
-        learnt = self.measurements.learnt()
+        learnt = self.measurements.learnt() if is_here else Learnt()
         bandwidth = self.measurements.ram_bytes_per_s(machine.cpu.name) if is_here else None
         return Site(rooms, speeds_of(machine, rooms, bandwidth, learnt), learnt)
 
