@@ -9,6 +9,7 @@ from carryon.fit.placement import DEFAULT_UBATCH, Placement
 from carryon.fit.remembered import per_shape
 from carryon.fit.sharing import Sharing
 from carryon.fit.verdict import gpus_hold, judged, need_at, verdict_of
+from carryon.fit.weights import weight_sums
 from carryon.gguf.quants import KvType
 from carryon.gguf.shape import ModelShape
 
@@ -85,9 +86,9 @@ class _Ways:
     """The ways to share one placement's layers and experts between its GPUs and the RAM."""
 
     def __init__(self, shape: ModelShape, base: Placement, site: Site, tried: _Way | None = None) -> None:
-        """`tried`: the whole of it on the only GPU, which did not hold."""
+        """`tried`: all of it shared out over these GPUs, which did not hold."""
         self._shape, self._base, self._site, self._tried = shape, base, site, tried
-        self._sharing = Sharing(shape, base, site.rooms, tried and tried.needed)
+        self._sharing = Sharing(shape, base, site.rooms, tried.needed if tried else None)
 
     def as_it_is(self) -> _Way:
         """Nothing moved, shared out over the GPUs."""
@@ -139,38 +140,37 @@ class _Ways:
 
 def _ladder(shape: ModelShape, site: Site, wishes: Wishes) -> Iterator[_Way]:
     """Fully on GPUs as long as anything helps, then experts in RAM, then layers in RAM, then the processor alone."""
-    first, *tighter = _bases(shape, wishes)
+    rungs = _rungs(shape, wishes)
+    first = _base(shape, wishes, *rungs[0])
     names = _by_speed(site, wishes)
     if not names or first.n_gpu_layers == 0:
         n_layers = 0 if wishes.n_gpu_layers is None else first.n_gpu_layers
         yield _way(shape, replace(first, n_gpu_layers=n_layers), site)
         return
-    tried: list[_Way] = []
     for way in _whole(shape, first, names, site):
-        tried.append(way)
-        yield way
-    if tighter and _may_hold(shape, tighter[-1], names, site, tried[0]):
-        for base in tighter:
-            whole = _whole(shape, base, names, site)
-            yield from (way for way in whole if gpus_hold(way.placement, way.needed, site.rooms))
-    yield from _parted(shape, replace(first, gpus=names), site, wishes, tried)
+        yield (last := way)
+    for kv_type, n_ubatch in rungs[1:] if _may_hold(last, names, site) else ():
+        whole = _whole(shape, replace(first, kv_type=kv_type, n_ubatch=n_ubatch), names, site)
+        yield from (way for way in whole if gpus_hold(way.placement, way.needed, site.rooms))
+    yield from _parted(shape, replace(first, gpus=names), site, wishes, last)
 
 
-def _bases(shape: ModelShape, wishes: Wishes) -> list[Placement]:
-    """The rungs that the wishes leave open, each with every layer on GPUs where no number was wished."""
+def _rungs(shape: ModelShape, wishes: Wishes) -> list[tuple[KvType, int]]:
+    """What the wishes leave open."""
+    open_ones = dict.fromkeys((wishes.kv_type or kv_type, wishes.n_ubatch or n_ubatch) for kv_type, n_ubatch in _RUNGS)
+    return [rung for rung in open_ones if wishes.kv_type or kv_type_fits(shape, rung[0])]
+
+
+def _base(shape: ModelShape, wishes: Wishes, kv_type: KvType, n_ubatch: int) -> Placement:
+    """As it is wished, with every layer on GPUs where no number is."""
+    assert wishes.n_ctx is not None
     most = shape.n_gpu_layers_max
     n_layers = most if wishes.n_gpu_layers is None else min(wishes.n_gpu_layers, most)
     n_experts = min(wishes.n_cpu_experts or 0, shape.n_layers)
-    rungs = dict.fromkeys((wishes.kv_type or kv_type, wishes.n_ubatch or n_ubatch) for kv_type, n_ubatch in _RUNGS)
-    assert wishes.n_ctx is not None
-    return [
-        Placement(
-            wishes.n_ctx, kv_type, n_layers, n_experts, n_ubatch=n_ubatch, n_parallel=wishes.n_parallel,
-            use_mmap=wishes.use_mmap, extras=wishes.extras,
-        )
-        for kv_type, n_ubatch in rungs
-        if wishes.kv_type or kv_type_fits(shape, kv_type)
-    ]  # fmt: skip
+    return Placement(
+        wishes.n_ctx, kv_type, n_layers, n_experts, n_ubatch=n_ubatch, n_parallel=wishes.n_parallel,
+        use_mmap=wishes.use_mmap, extras=wishes.extras,
+    )  # fmt: skip
 
 
 def _by_speed(site: Site, wishes: Wishes) -> tuple[str, ...]:
@@ -184,29 +184,37 @@ def _by_speed(site: Site, wishes: Wishes) -> tuple[str, ...]:
 
 
 def _whole(shape: ModelShape, base: Placement, names: tuple[str, ...], site: Site) -> Iterator[_Way]:
-    """All wished layers on one GPU, the fastest first; then on all of them together."""
+    """All wished layers on one GPU, the fastest first; then on all of them together: that is the last."""
+    if len(names) == 1:
+        yield _way(shape, replace(base, gpus=names), site)
+        return
     for name in names:
-        yield _way(shape, replace(base, gpus=(name,)), site)
-    if len(names) > 1:
-        yield _Ways(shape, replace(base, gpus=names), site).as_it_is()
+        if _may_hold_alone(shape, base, name, site):
+            yield _way(shape, replace(base, gpus=(name,)), site)
+    yield _Ways(shape, replace(base, gpus=names), site).as_it_is()
 
 
 def _parted(
-    shape: ModelShape, base: Placement, site: Site, wishes: Wishes, tried: list[_Way]
+    shape: ModelShape, base: Placement, site: Site, wishes: Wishes, whole: _Way
 ) -> Iterator[_Way]:  # fmt: skip
-    """A part in RAM: experts first, since a token reads few of them; then whole layers."""
-    only = tried[0] if len(tried) == 1 else None
+    """A part in RAM: experts first, since a token reads few of them; then whole layers. The whole did not fit."""
+    tried: _Way | None = whole
     if shape.is_moe and wishes.n_cpu_experts is None:
-        yield _Ways(shape, base, site, only).fewest_experts()
-        base, only = replace(base, n_cpu_experts=shape.n_layers), None
+        yield _Ways(shape, base, site, tried).fewest_experts()
+        base, tried = replace(base, n_cpu_experts=shape.n_layers), None
     if wishes.n_gpu_layers is None:
-        yield _Ways(shape, base, site, only).most_layers()
+        yield _Ways(shape, base, site, tried).most_layers()
 
 
-def _may_hold(shape: ModelShape, base: Placement, names: tuple[str, ...], site: Site, tried: _Way) -> bool:
-    """Whether the GPUs together could hold it: asked of the tightest rung, so that the others can be skipped."""
+def _may_hold(whole: _Way, names: tuple[str, ...], site: Site) -> bool:
+    """Whether a smaller KV cache and less working memory could make the whole fit: not where weights alone do not."""
     usable_bytes = sum(room.usable_bytes for room in site.rooms.gpus if room.name in names)
-    if sum(one.weights_bytes for one in tried.needed.gpus) > usable_bytes:
-        return False
-    needed = need_at(shape, replace(base, gpus=names[:1]), site)
-    return sum(one.total_bytes for one in needed.gpus) <= usable_bytes
+    return sum(one.weights_bytes for one in whole.needed.gpus) <= usable_bytes
+
+
+def _may_hold_alone(shape: ModelShape, base: Placement, name: str, site: Site) -> bool:
+    """The same for one of several GPUs, without looking closer."""
+    room = next(room for room in site.rooms.gpus if room.name == name)
+    sums = weight_sums(shape, room.backend)
+    behind = sums.layers[max(shape.n_gpu_layers_max - base.n_gpu_layers, 0)] + sums.experts[base.n_cpu_experts]
+    return sums.layers[-1] - behind <= room.usable_bytes
