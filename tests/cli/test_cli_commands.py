@@ -30,6 +30,23 @@ def test_run_prints_the_answer(tiny_model):
     assert (done.returncode, done.stdout) == (0, COUNTED + "\n")
 
 
+def test_run_says_on_stderr_what_the_plan_chose(tiny_model):
+    done = carryon("run", tiny_model, "-p", "Count", "--temperature", "0")
+    assert "Fits in RAM" in done.stderr
+    assert "Context 4k, KV cache f16." in done.stderr
+
+
+def test_run_as_told_plans_nothing(tiny_model):
+    done = carryon("run", tiny_model, "-p", "Count", "--temperature", "0", "--gpu-layers", "0")
+    assert (done.stdout, done.stderr) == (COUNTED + "\n", "")
+
+
+def test_run_takes_every_way_to_load(tiny_model):
+    how = ("--gpu-layers", "0", "--cpu-experts", "1", "--kv", "q8_0", "--ubatch", "128", "--no-mmap", "--ctx", "512")
+    done = carryon("run", tiny_model, "-p", "Count", "--temperature", "0", *how)
+    assert done.stdout == COUNTED + "\n"
+
+
 def test_run_json_has_text_usage_and_timings(tiny_model):
     answer = json.loads(carryon("run", tiny_model, "-p", "Count", "--temperature", "0", "--json").stdout)
     assert answer["text"] == COUNTED
@@ -79,6 +96,11 @@ def test_without_a_gpu_asking_for_one_is_said(tiny_model):
         (("run", "guide", "-p", "  "), "question is empty"),
         (("run", "guide"), "-p"),
         (("run", "guide", "-p", "x", "--ctx", "0"), "not a number above 0"),
+        (("run", "guide", "-p", "x", "--gpu-layers", "most"), "'all' or 'auto'"),
+        (("run", "guide", "-p", "x", "--gpu-layers", "-1"), "'all' or 'auto'"),
+        (("run", "guide", "-p", "x", "--cpu-experts", "-1"), "not a number from 0 up"),
+        (("run", "guide", "-p", "x", "--kv", "q9_0"), "invalid choice"),
+        (("run", "guide", "-p", "x", "--ctx", "2000000000"), "context cannot be"),
         (("run", "guide", "-p", "x", "--rpc", "nonsense"), "HOST:PORT"),
         (("serve", "guide", "--port", "99999"), "not a port"),
         (("bench", "guide", "--prompt-tokens", "99999"), "context holds"),
@@ -103,7 +125,7 @@ def test_a_truncated_file_is_said(tiny_model, tmp_path):
     cut.write_bytes(tiny_model.read_bytes()[:-5000])
     done = carryon("run", cut, "-p", "x")
     assert done.returncode == 2
-    assert "not complete" in done.stderr
+    assert "cut.gguf is not whole" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["run", "serve", "bench", "machine"])
@@ -158,4 +180,5 @@ def test_serve_ends_with_ctrl_c_and_leaves_nothing(server):
 def test_everything_is_written_into_the_home(tiny_model, carryon_home):
     carryon("run", tiny_model, "-p", "Count", "--save")
     home = Home(carryon_home.root)
-    assert {one.name for one in home.root.iterdir()} <= {"chats.sqlite", "chats.sqlite-wal", "chats.sqlite-shm", "logs"}
+    databases = {f"{name}.sqlite{end}" for name in ("chats", "library") for end in ("", "-wal", "-shm")}
+    assert {one.name for one in home.root.iterdir()} <= {*databases, "logs"}

@@ -4,16 +4,25 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
-from carryon.app.host import default_context
-from carryon.app.models import facts, find
-from carryon.base.errors import BadInput
+from carryon.app.fitting import Fitting
+from carryon.app.models import ModelFacts, ModelFile, facts, find
+from carryon.app.services import probing
+from carryon.app.wishes import LoadWish, default_context, planned_wish, request_of
+from carryon.base.errors import BadInput, Unsupported
 from carryon.base.jobs import drained
 from carryon.base.log import start_log
 from carryon.base.paths import Home, home
+from carryon.base.units import context_text
 from carryon.engine.process import Engine, start
 from carryon.engine.protocol import KvType, Loading, LoadRequest
+from carryon.fit.memory import DEFAULT_UBATCH
+from carryon.fit.plan import Fit, Wishes, plan
+from carryon.fit.words import verdict_sentence
+
+_LAYER_WORDS = {"auto": None, "all": 1 << 30}
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -21,19 +30,25 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a GGUF file, a name in the library, or 'guide'")
     load = parser.add_argument_group("loading")
     load.add_argument(
-        "--ctx", type=_positive, metavar="TOKENS", help="context length (default: the trained one, at most 8192)"
+        "--ctx", type=_positive, metavar="TOKENS", help="context length (default: what fits well, 4096 to 16384)"
     )
     load.add_argument(
         "--gpu-layers",
         type=_layers,
-        default=0,
-        metavar="N",
-        help="layers on the GPU, output layer included, or 'all' (default: 0)",
+        metavar="auto|all|N",
+        help="layers on the GPU, output layer included (default: auto, as many as fit)",
+    )
+    load.add_argument(
+        "--cpu-experts", type=_count, metavar="N", help="keep the experts of the first N layers in RAM (default: auto)"
     )
     load.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default: physical cores)")
     load.add_argument(
-        "--kv", type=KvType, choices=list(KvType), default=KvType.F16, help="how the KV cache is stored (default: f16)"
+        "--kv", choices=[one.value for one in KvType], help="how the KV cache is stored (default: f16, where that fits)"
     )
+    load.add_argument(
+        "--ubatch", type=_positive, metavar="N", help="tokens of a prompt computed together (default: 512)"
+    )
+    load.add_argument("--no-mmap", action="store_true", help="read the whole file into memory instead of mapping it")
     load.add_argument(
         "--rpc",
         action="append",
@@ -49,16 +64,62 @@ def request_from(arguments: argparse.Namespace, where: Home, **more: Any) -> Loa
     model = facts(file)
     for endpoint in arguments.rpc:
         _check_endpoint(endpoint)
-    return LoadRequest(
-        model_path=str(file.path),
-        n_ctx=arguments.ctx or default_context(model.n_ctx_train),
-        n_gpu_layers=min(arguments.gpu_layers, model.n_gpu_layers_max),
-        n_threads=arguments.threads,
-        kv_type=arguments.kv,
-        rpc_endpoints=tuple(arguments.rpc),
-        model_name=file.name,
-        **more,
+    planned = _planned(arguments, file, where) if arguments.gpu_layers is None else None
+    wish = planned or _as_told(arguments, model)
+    return replace(request_of(wish), n_threads=arguments.threads, rpc_endpoints=tuple(arguments.rpc), **more)
+
+
+def _as_told(arguments: argparse.Namespace, model: ModelFacts) -> LoadWish:
+    """Every number as it stands on the command line, the others as they always are."""
+    return LoadWish(
+        model.file,
+        arguments.ctx or default_context(model.n_ctx_train),
+        min(arguments.gpu_layers or 0, model.n_gpu_layers_max),
+        n_cpu_experts=min(arguments.cpu_experts or 0, model.n_layers),
+        n_ubatch=arguments.ubatch or DEFAULT_UBATCH,
+        kv_type=_kv_type(arguments) or KvType.F16,
+        use_mmap=not arguments.no_mmap,
     )
+
+
+def _planned(arguments: argparse.Namespace, file: ModelFile, where: Home) -> LoadWish | None:
+    """The plan's answer for this machine, said on stderr; None for a model that only the engine understands."""
+    if arguments.rpc:
+        _say("How much memory other machines have is not known; --gpu-layers says how many layers go there.")
+        return None
+    fitting = Fitting(where)
+    try:
+        subject = drained(fitting.reading(file.path))
+        site = fitting.site(drained(probing()))
+        made = plan((subject.named,), site, _wishes(arguments, subject.named.quant))
+    except Unsupported:
+        _say("What this model needs cannot be told beforehand, so it runs on the processor; --gpu-layers changes that.")
+        return None
+    finally:
+        fitting.close()
+    _say(f"{verdict_sentence(made.best, made.rooms)} {_chosen_text(made.best)}")
+    return planned_wish(file, made.best, site, is_automatic=True)
+
+
+def _wishes(arguments: argparse.Namespace, quant: str) -> Wishes:
+    return Wishes(
+        quant=quant,
+        n_ctx=arguments.ctx,
+        kv_type=_kv_type(arguments),
+        n_cpu_experts=arguments.cpu_experts,
+        n_ubatch=arguments.ubatch,
+        use_mmap=not arguments.no_mmap,
+    )
+
+
+def _kv_type(arguments: argparse.Namespace) -> KvType | None:
+    return KvType(arguments.kv) if arguments.kv else None
+
+
+def _chosen_text(fit: Fit) -> str:
+    """What the plan settled beside the layers."""
+    placed = fit.placement
+    return f"Context {context_text(placed.n_ctx)}, KV cache {placed.kv_type.value}."
 
 
 @contextmanager
@@ -68,7 +129,7 @@ def loaded(request: LoadRequest, where: Home) -> Iterator[Engine]:
     engine = drained(start(request, where.logs), _show_progress)
     try:
         for notice in engine.ready.notices:
-            print(f"carryon: {notice}", file=sys.stderr)
+            _say(notice)
         yield engine
     finally:
         engine.end()
@@ -77,6 +138,11 @@ def loaded(request: LoadRequest, where: Home) -> Iterator[Engine]:
 def this_home() -> Home:
     """The home that the environment names."""
     return home()
+
+
+def _say(words: str) -> None:
+    """A line for the person, out of the way of the answer."""
+    print(f"carryon: {words}", file=sys.stderr)
 
 
 def _show_progress(news: Loading | None) -> None:
@@ -93,13 +159,20 @@ def _positive(word: str) -> int:
     return value
 
 
-def _layers(word: str) -> int:
-    if word == "all":
-        return 1 << 30
+def _count(word: str) -> int:
     value = int(word)
     if value < 0:
-        raise argparse.ArgumentTypeError("layers are counted from 0, or say 'all'")
+        raise argparse.ArgumentTypeError(f"{word} is not a number from 0 up")
     return value
+
+
+def _layers(word: str) -> int | None:
+    """None leaves it to the plan."""
+    if word in _LAYER_WORDS:
+        return _LAYER_WORDS[word]
+    if not word.isdigit():
+        raise argparse.ArgumentTypeError("layers are counted from 0, or say 'all' or 'auto'")
+    return int(word)
 
 
 def _check_endpoint(endpoint: str) -> None:
