@@ -10,12 +10,14 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from any_architecture import fields_of
 from fakes.header_models import llama_like
-from fakes.header_writer import HeaderWriter
+from fakes.header_writer import HeaderWriter, Typed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carryon.base.errors import AppError, BadFile
+from carryon.gguf.architectures import KNOWN
 from carryon.gguf.cursor import Cursor, WholeFile
 from carryon.gguf.header import MoreNeeded, first_facts, header_of, read_first_facts, read_header
 from carryon.gguf.shape import read_shape, shape_of
@@ -52,6 +54,11 @@ def one_tensor(*infos):
     body = b"".join(HeaderWriter().tensor_info(*info) for info in infos)
     whole = b"GGUF" + struct.pack("<IQQ", 3, len(infos), 0) + body
     return whole + bytes(-len(whole) % 32) + bytes(256)
+
+
+def typed(value):
+    """As the field of a header that holds it, whatever its sign."""
+    return Typed("i32", value) if type(value) is int else value
 
 
 NUMBER, TEXT, LIST = 4, 8, 9
@@ -172,6 +179,22 @@ def mutate_and_read(count):
         outcomes[outcome(mutated(SOUND, chance))] += 1
         assert time.perf_counter() - began_s < LONGEST_S
     return outcomes
+
+
+ODD_VALUES = (0, 1, 2, 511, 512, 513, (1 << 31) - 1, -1, -0.5, float("inf"), float("nan"), "text", True)
+values = st.one_of(
+    st.sampled_from(ODD_VALUES).map(typed),
+    st.lists(st.integers(-2, 600), max_size=12).map(lambda all_: Typed("i32", all_)),
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(sorted(KNOWN)), st.data())
+def test_any_value_in_any_field_of_any_architecture(architecture, data):
+    fields = fields_of(architecture)
+    changed = data.draw(st.lists(st.sampled_from(sorted(fields)), min_size=1, max_size=3, unique=True))
+    fields |= {name: data.draw(values) for name in changed if name != "general.architecture"}
+    outcome(HeaderWriter().header(fields, TENSORS))
 
 
 @settings(max_examples=300, deadline=None)

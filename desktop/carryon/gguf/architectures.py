@@ -27,7 +27,7 @@ def refuse_unknown(header: Header) -> None:
     """Raises BadFile for a file that holds no language model, Unsupported for one that this engine does not know."""
     name, architecture = header.file_name, header.architecture
     kind = header.fields.get("general.type", "model")
-    if architecture == "clip" or kind in ("adapter", "mmproj"):
+    if architecture == "clip" or kind in ("adapter", "mmproj", "imatrix"):
         raise BadFile(f"{name} holds no model of its own, but a part for one.",
                       "Choose a model file; adapters and projectors are loaded with one.")  # fmt: skip
     if not architecture:

@@ -14,10 +14,15 @@ LARGEST_HEADER_BYTES = 1 << 28  # the largest known ones, with a whole tokenizer
 _WINDOW_BYTES = 1 << 20  # a header of 6 MB takes six reads; a larger window costs memory and gains nothing
 
 
+def shown(name: str, longest: int = 60) -> str:
+    """A text out of a file as one line that can be shown: cut when long, without what no screen shows."""
+    short = name if len(name) <= longest else f"{name[: longest - 1]}…"
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in short)
+
+
 def quoted(name: str) -> str:
-    """A name out of a file, fit for a sentence: “llama.block_count”, cut when long, and only what can be shown."""
-    short = name if len(name) <= 60 else f"{name[:59]}…"
-    return "“" + "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in short) + "”"
+    """“llama.block_count”, fit for a sentence."""
+    return f"“{shown(name)}”"
 
 
 class PrefixEnds(Exception):

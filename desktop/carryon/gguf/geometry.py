@@ -40,7 +40,7 @@ def kept_by_layers(keys: Keys) -> tuple[Kept, ...]:
         return kept_by_deepseek4(keys, n_layers, n_extra)
     kept = _kept_by_blocks(keys, n_layers, n_extra)
     if keys.architecture == "nanbeige":  # goes through all its blocks several times, each time with a cache of its own
-        return kept * max(keys.number("num_loops", 1), 1)
+        return kept * keys.within_layers("num_loops", n_layers)
     if keys.architecture == "graniteswitch":  # one more layer, with one head, chooses the adapter of each token
         return (*kept, Kept(Attention(1, 1, *_head_sizes(keys, keys.number("attention.head_count"))[0])))
     return kept

@@ -59,6 +59,13 @@ class Keys:
             raise self.refuse(f"{n_extra} of its {n_blocks} layers are said to predict further tokens")
         return n_blocks, n_extra
 
+    def within_layers(self, key: str, n_layers: int) -> int:
+        """How often so many layers are gone through, which together may not be more than the engine allows."""
+        times = max(self.number(key, 1), 1)
+        if times * n_layers > _MOST_LAYERS:
+            raise self.refuse(f"it says that it has {times * n_layers:,} layers")
+        return times
+
     def refuse(self, what: str) -> BadFile:
         """The error that names the file; `what` says what is wrong with it."""
         return BadFile(f"{self.header.file_name} is damaged: {what}.", DAMAGED_HINT)

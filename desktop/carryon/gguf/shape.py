@@ -7,7 +7,7 @@ from pathlib import Path
 
 from carryon.base.errors import BadFile, Unsupported
 from carryon.gguf.architectures import refuse_unknown
-from carryon.gguf.cursor import quoted
+from carryon.gguf.cursor import quoted, shown
 from carryon.gguf.geometry import kept_by_layers
 from carryon.gguf.grouping import grouped
 from carryon.gguf.header import Header
@@ -17,6 +17,8 @@ from carryon.gguf.quant_name import quant_of
 from carryon.gguf.quants import GGML_TYPES
 from carryon.gguf.split import read_model
 from carryon.gguf.tensors import TensorInfo as TensorInfo
+
+_LONGEST_NAME = 120  # general.name is anything that somebody wrote
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def shape_of(headers: Sequence[Header]) -> ModelShape:
     by_name = {one.name: one for one in tensors}
     return ModelShape(
         architecture=first.architecture,
-        name=first.name or Path(first.file_name).stem,
+        name=shown(first.name, _LONGEST_NAME) or Path(first.file_name).stem,
         quant=quant_of(first, groups.layers),
         n_ctx_train=keys.number("context_length"),
         n_embd=keys.number("embedding_length"),
