@@ -17,7 +17,7 @@ from fakes.sites import candidates, model, site
 
 from carryon.base.errors import BadInput
 from carryon.fit.memory import Extras, Placement
-from carryon.fit.plan import Candidate, Limit, Verdict, Wishes, assess, fewest_experts, largest_layers, plan
+from carryon.fit.plan import Candidate, Change, Limit, Verdict, Wishes, assess, fewest_experts, largest_layers, plan
 from carryon.gguf.mix import QUANTS
 from carryon.gguf.quants import KvType
 
@@ -226,6 +226,21 @@ def test_a_wish_that_makes_no_sense_is_one_sentence_and_the_next_step(wishes, se
         planned("llama31-8b", LAPTOP_8GB, **wishes)
     assert caught.value.message == sentence
     assert caught.value.hint.startswith(("Choose", "Plan"))
+
+
+def odd_heads():
+    """A model whose heads have 80 numbers, like Phi-2."""
+    shape = model("llama31-8b", "Q4_K_M")
+    layers = tuple(replace(one, attention=replace(one.attention, key_length=80)) for one in shape.layers)
+    return replace(shape, layers=layers)
+
+
+def test_a_kv_cache_that_the_engine_would_refuse_is_neither_taken_nor_offered():
+    with pytest.raises(BadInput, match="cannot be kept in q8_0: its heads are no multiple of 32"):
+        plan(odd_heads(), site(GPU_24GB), Wishes(kv_type=KvType.Q8_0))
+    made = plan(odd_heads(), site(LAPTOP_8GB), Wishes(n_ctx=32768))
+    assert made.best.placement.kv_type is KvType.F16
+    assert Change.KV_TYPE not in [repair.change for repair in made.repairs]
 
 
 def test_nothing_to_plan_for_is_said():

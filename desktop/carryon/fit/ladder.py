@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from carryon.fit.answers import RANK, Candidate, Fit, Site, Wishes
 from carryon.fit.memory import Need
 from carryon.fit.placement import DEFAULT_UBATCH, Placement
-from carryon.fit.remembered import per_shape
 from carryon.fit.sharing import Sharing
 from carryon.fit.verdict import gpus_hold, judged, need_at, verdict_of
 from carryon.fit.weights import weight_sums
+from carryon.fit.wished import kv_type_fits
 from carryon.gguf.quants import KvType
 from carryon.gguf.shape import ModelShape
 
@@ -57,17 +57,6 @@ def plain_fit(candidate: Candidate, placement: Placement, site: Site) -> Fit:
     whole = replace(placement, n_cpu_experts=0, n_gpu_layers=candidate.shape.n_gpu_layers_max)
     way = _Ways(candidate.shape, whole, site).most_layers()
     return judged(candidate, way.placement, way.needed, site)
-
-
-@per_shape
-def kv_type_fits(shape: ModelShape, kv_type: KvType) -> bool:
-    """Whether the heads can be cut into the type's blocks (llama-context.cpp refuses the others)."""
-    block = kv_type.ggml.block_elements
-    return all(
-        layer.attention.key_length % block == 0 and layer.attention.value_length % block == 0
-        for layer in shape.layers
-        if layer.attention
-    )
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from math import log
 
 from carryon.fit.answers import RANK, Change, Fit, Repair, Site, Verdict, Wishes
 from carryon.fit.choice import FLUENT
-from carryon.fit.ladder import best_fit, fewest_experts, kv_type_fits, largest_layers
+from carryon.fit.ladder import best_fit, fewest_experts, largest_layers
 from carryon.fit.room import Program, Room
+from carryon.fit.wished import kv_type_fits
 from carryon.gguf.quants import KvType
 
 _MOST_REPAIRS = 4

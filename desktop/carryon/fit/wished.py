@@ -4,7 +4,10 @@ from collections.abc import Sequence
 
 from carryon.base.errors import BadInput
 from carryon.fit.answers import Candidate, Wishes
+from carryon.fit.remembered import per_shape
 from carryon.fit.room import Rooms
+from carryon.gguf.quants import KvType
+from carryon.gguf.shape import ModelShape
 
 MOST_CONTEXT = 1 << 24  # 16 million tokens: beyond every model there is
 MOST_PARALLEL = 256  # llama.cpp: LLAMA_MAX_SEQ
@@ -21,6 +24,7 @@ def check(candidates: Sequence[Candidate], wishes: Wishes, rooms: Rooms) -> None
     _check_number("ubatch", wishes.n_ubatch, 1, MOST_UBATCH, "tokens, usually 512")
     _check_number("number of parallel slots", wishes.n_parallel, 1, MOST_PARALLEL, "usually 1")
     _check_quant(candidates, wishes)
+    _check_kv_type(candidates[0].shape, wishes)
     _check_gpus(wishes, rooms)
 
 
@@ -35,6 +39,27 @@ def _check_quant(candidates: Sequence[Candidate], wishes: Wishes) -> None:
     names = [one.quant for one in candidates]
     if wishes.quant is not None and wishes.quant not in names:
         raise BadInput(f"There is no {wishes.quant} of this model.", f"Choose one of {', '.join(names)}.")
+
+
+@per_shape
+def kv_type_fits(shape: ModelShape, kv_type: KvType) -> bool:
+    """Whether the heads can be cut into the type's blocks (llama-context.cpp refuses the others)."""
+    block = kv_type.ggml.block_elements
+    return all(
+        layer.attention.key_length % block == 0 and layer.attention.value_length % block == 0
+        for layer in shape.layers
+        if layer.attention
+    )
+
+
+def _check_kv_type(shape: ModelShape, wishes: Wishes) -> None:
+    if wishes.kv_type is None or kv_type_fits(shape, wishes.kv_type):
+        return
+    named, block = wishes.kv_type.value, wishes.kv_type.ggml.block_elements
+    raise BadInput(
+        f"This model's KV cache cannot be kept in {named}: its heads are no multiple of {block} numbers.",
+        f"Choose {KvType.F16.value} for the KV cache.",
+    )
 
 
 def _check_gpus(wishes: Wishes, rooms: Rooms) -> None:
