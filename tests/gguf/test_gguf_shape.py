@@ -6,6 +6,7 @@ import pytest
 from fakes.header_models import MODELS, MORE_MODELS, header_from, write_header_model, write_split_model
 from fakes.header_writer import HeaderWriter
 
+from carryon.app.models import guide
 from carryon.base.errors import BadFile, Unsupported
 from carryon.gguf.header import read_header
 from carryon.gguf.shape import Attention, read_shape, shape_of
@@ -59,6 +60,16 @@ def test_the_figures_that_publishers_name(name):
     billions, cache_mib = KNOWN_FIGURES[name]
     assert own.n_params / 1e9 == pytest.approx(billions, abs=0.011)
     assert cache_bytes(own, 32768) == cache_mib << 20
+
+
+def test_a_real_file_with_a_real_tokenizer(engine_plans):
+    path = guide().path
+    own = read_shape(path)
+    (engines,) = engine_plans([(path, N_CTX, N_UBATCH)])
+    assert sum(padded(one.size_bytes) for one in own.tensors) == engines["weights"]
+    assert cache_bytes(own, N_CTX) == engines["kv"]
+    assert own.n_vocab == read_header(path).array_lengths["tokenizer.ggml.tokens"]
+    assert (own.quant, own.is_tied) == ("Q8_0", True)
 
 
 def test_every_tensor_is_somewhere_once():
