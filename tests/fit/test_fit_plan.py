@@ -16,6 +16,7 @@ from fakes.machines import (
 from fakes.sites import candidates, model, site
 
 from carryon.base.errors import BadInput
+from carryon.fit.calibration import Learnt, MemoryLesson
 from carryon.fit.memory import Extras, Placement
 from carryon.fit.plan import Candidate, Change, Limit, Verdict, Wishes, assess, fewest_experts, largest_layers, plan
 from carryon.gguf.mix import QUANTS
@@ -197,6 +198,29 @@ def test_the_tick_of_the_slider_is_the_largest_number_that_fits():
     assert [assess(candidate, one, where).verdict.fits for one in placements] == [n <= most for n in range(34)]
     assert 15 < most < 30
     assert largest_layers(candidate, placed, site(CPU_16GB)) == 0
+
+
+def test_a_gpu_that_holds_not_one_layer_leaves_all_in_ram():
+    tiny = replace(GPU_12GB.engine.devices[0], free_bytes=GIB, total_bytes=GIB)
+    where = site(replace(GPU_12GB, engine=replace(GPU_12GB.engine, devices=(tiny,))))
+    candidate = candidates("llama31-8b", ("Q4_K_M",))[0]
+    assert plan([candidate], where).best.verdict is Verdict.RAM
+    assert largest_layers(candidate, Placement(8192), where) == 0
+
+
+def test_experts_need_a_gpu_to_be_kept_from():
+    candidate = candidates("qwen3-30b-a3b", ("Q4_K_M",))[0]
+    assert fewest_experts(candidate, Placement(8192, n_gpu_layers=49), site(CPU_16GB)) == 0
+
+
+def test_what_earlier_loads_taught_is_added_and_said():
+    where = site(GPU_24GB)
+    gpu, wanted = where.rooms.gpus[0], candidates("llama31-8b", ("Q4_K_M",))
+    key = ("llama", gpu.label, gpu.backend, KvType.F16)
+    taught = replace(where, learnt=Learnt(memory={key: MemoryLesson(300 << 20, 0.02)}))
+    before, after = plan(wanted, where).best, plan(wanted, taught).best
+    assert after.need.gpus[0].total_bytes - before.need.gpus[0].total_bytes == 300 << 20
+    assert (before.within, after.within) == (None, 0.02)
 
 
 def test_the_tick_counts_every_gpu_unless_some_are_left_out():

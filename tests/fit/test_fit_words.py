@@ -10,7 +10,7 @@ from fakes.sites import candidates, site
 from carryon.fit import words
 from carryon.fit.memory import DeviceNeed, Need, Placement
 from carryon.fit.plan import Basis, Change, Limit, Repair, Verdict, Wishes, plan
-from carryon.fit.quality import Grade, quality_of
+from carryon.fit.quality import Grade, Quality, quality_of
 from carryon.fit.room import Program
 from carryon.fit.speed import Basis as PaceBasis
 from carryon.fit.speed import Pace
@@ -59,6 +59,14 @@ def test_a_split_says_how():
     assert words.split_text(dense.best) == f"{layers} of 33 layers on the GPU"
     mixed = planned("qwen3-30b-a3b", GPU_12GB, ("Q4_K_M",))
     assert words.split_text(mixed.best) == f"experts of {mixed.best.placement.n_cpu_experts} of 48 layers in RAM"
+
+
+def test_a_split_sentence_names_both_places():
+    made = planned("qwen3-30b-a3b", GPU_12GB, ("Q4_K_M",), n_gpu_layers=30, n_cpu_experts=30)
+    text = words.verdict_sentence(made.best, made.rooms)
+    assert text == (
+        "Fits, split between RTX 3060 and RAM: 30 of 49 layers on the GPU, experts of 30 of 48 layers in RAM."
+    )
 
 
 def test_a_shortage_says_what_it_means():
@@ -209,6 +217,8 @@ def test_why_not_the_next_better_quant():
     assert any(one.startswith("F16 would not fit on the GPU alone: ") for one in made.reasons)
     made = planned("llama31-8b", CPU_16GB, ("F16", "Q6_K"))
     assert any(one.startswith("F16 would run from the disk: ") for one in made.reasons)
+    made = planned("llama33-70b", MAC_36GB, ("F16", "Q2_K"))
+    assert any(one.startswith("F16 would be too big by ") for one in made.reasons)
 
 
 @pytest.mark.parametrize(
@@ -221,6 +231,10 @@ def test_why_not_the_next_better_quant():
 )
 def test_quality_is_told_with_its_source(quant, text):
     assert words.quality_sentence(quality_of(quant)) == text
+
+
+def test_a_quality_without_figures_is_told_by_its_grade():
+    assert words.quality_sentence(Quality(Grade.FAIR, None, None)) == "Quality: fair, some loss."
 
 
 def test_every_plan_ends_with_what_limits():
