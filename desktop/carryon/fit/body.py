@@ -1,29 +1,33 @@
 """A model as a row of layer programs, and the peak of the buffer in which a part of them is laid out."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, repeat
+from typing import TypeVar
 
+from carryon.fit.anatomy import Anatomy, anatomies, anatomies_with_staged_experts, kinds, staged_anatomies
 from carryon.fit.arena import Arena
 from carryon.fit.flow import Program, Width
 from carryon.fit.graph import (
-    Anatomy,
     after_gpu_layer,
     after_ram_layer,
     experts_alone,
     layer_program,
     layer_without_experts,
-    matrices_of,
+    stored_alone,
 )
 from carryon.fit.placement import padded
 from carryon.fit.remembered import per_shape
-from carryon.gguf.shape import LayerShape, ModelShape
+from carryon.fit.room import Backend
+from carryon.gguf.quants import KvType
+from carryon.gguf.shape import ModelShape
 
 # After so many equal layers the buffer looks as it did one layer before, on every model that we know
 # (tests/fit/test_fit_memory_compute.py lays some out in full).
 _SETTLED = 6
-ROTATED = 64  # llama-kv-cache.cpp: heads of a multiple of it are rotated before they are quantized
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -32,28 +36,37 @@ class Batch:
 
     n_tokens: int
     n_outputs: int
+    n_cells: tuple[tuple[int, int], ...]  # of each cache: how far it looks back, cells of all sequences
     alignment: int
 
     def size_of(self, width: Width) -> int:
-        return padded(width.size_bytes(self.n_tokens, self.n_outputs), self.alignment)
+        size = width.per_token * self.n_tokens + width.per_output * self.n_outputs + width.fixed
+        if width.per_cell or width.per_mask:
+            n_cells = dict(self.n_cells)[width.window]
+            size += width.per_cell * n_cells + width.per_mask * n_cells // self.n_outputs * self.n_tokens
+        return padded(size, self.alignment)
 
 
 class Stretches:
-    """One kind of program for every layer; most models have but one to three different ones."""
+    """One program for every layer, as runs of equal ones."""
 
-    def __init__(self, programs: Sequence[Program | None]) -> None:
-        numbered = groupby(enumerate(programs), key=lambda one: id(one[1]))
-        runs = [list(group) for _, group in numbered]
+    def __init__(self, programs: Iterable[Program | None]) -> None:
+        runs = [list(run) for _, run in groupby(enumerate(programs), key=lambda one: id(one[1]))]
         self._runs = [(run[0][0], run[-1][0] + 1, run[0][1]) for run in runs]
+        self._known: dict[tuple[int, int], tuple[Program, ...]] = {}
 
-    def between(self, first: int, end: int) -> list[Program]:
+    def between(self, first: int, end: int) -> tuple[Program, ...]:
         """The programs of these layers, without the repetitions that change nothing any more."""
-        found: list[Program] = []
+        known = self._known.get((first, end))
+        if known is None:
+            known = self._known[first, end] = tuple(self._programs(first, end))
+        return known
+
+    def _programs(self, first: int, end: int) -> Iterator[Program]:
         for start, stop, program in self._runs:
             n_layers = min(stop, end) - max(start, first)
             if program is not None and n_layers > 0:
-                found += [program] * min(n_layers, _SETTLED)
-        return found
+                yield from repeat(program, min(n_layers, _SETTLED))
 
 
 @dataclass(frozen=True)
@@ -63,28 +76,47 @@ class Body:
     whole: Stretches
     without_experts: Stretches  # those of the layers without experts are whole
     experts: Stretches
+    stored: Stretches
     after_ram: tuple[Program, ...]  # after_ram[i]: how a GPU goes on when the layers up to i are in RAM
     after_gpu: tuple[Program, ...]  # after_gpu[i]: layer i when the one before is on another GPU
 
 
 @per_shape
-def body_of(shape: ModelShape, is_quantized: bool) -> Body:
-    """The programs of a shape; `is_quantized`: the type of its KV cache."""
-    layers = _anatomies(shape, is_quantized)
-    have_experts = [any(name == "ffn_gate_inp" for name, _, _ in layer.matrices) for layer in layers]
-
-    def each(with_experts: Callable[[Anatomy], Program], without: Callable[[Anatomy], Program | None]) -> Stretches:
-        return Stretches(
-            [(with_experts if has else without)(one) for one, has in zip(layers, have_experts, strict=True)]
-        )
-
+def body_of(shape: ModelShape, kv_type: KvType, backend: Backend) -> Body:
+    """The programs of a shape on such a device."""
+    layers = anatomies(shape, kv_type, backend)
     return Body(
-        whole=each(layer_program, layer_program),
-        without_experts=each(layer_without_experts, layer_program),
-        experts=each(experts_alone, lambda _: None),
-        after_ram=tuple(map(after_ram_layer, layers)),
-        after_gpu=tuple(map(after_gpu_layer, layers)),
+        whole=Stretches(_each(shape, layers, layer_program)),
+        without_experts=Stretches(_each(shape, layers, layer_without_experts)),
+        experts=Stretches(_each(shape, layers, lambda one: experts_alone(one) if one.has_experts else None)),
+        stored=Stretches(_each(shape, layers, stored_alone)),
+        after_ram=tuple(_each(shape, layers, after_ram_layer)),
+        after_gpu=tuple(_each(shape, layers, after_gpu_layer)),
     )
+
+
+@per_shape
+def staged_layers(shape: ModelShape, kv_type: KvType, backend: Backend) -> Stretches:
+    """Every layer as a GPU computes it while the layer lies in RAM."""
+    layers = staged_anatomies(shape, kv_type, backend)
+    programs = list(_each(shape, layers, layer_program))
+    windows = [layers[kind].window for kind in kinds(shape)]
+    for window in set(windows):
+        index = windows.index(window)
+        first = replace(layers[kinds(shape)[index]], is_first_of_cache=True, is_first_staged=index == 0)
+        programs[index] = layer_program(first)
+    return Stretches(programs)
+
+
+@per_shape
+def layers_with_staged_experts(shape: ModelShape, kv_type: KvType, backend: Backend) -> Stretches:
+    """Every layer as a GPU computes it while its experts lie in RAM."""
+    return Stretches(_each(shape, anatomies_with_staged_experts(shape, kv_type, backend), layer_program))
+
+
+def _each(shape: ModelShape, layers: dict[int, Anatomy], make: Callable[[Anatomy], Made]) -> list[Made]:
+    made = {kind: make(anatomy) for kind, anatomy in layers.items()}
+    return [made[kind] for kind in kinds(shape)]
 
 
 @dataclass(frozen=True)
@@ -95,7 +127,7 @@ class Work:
     inputs: tuple[int, ...]
     batch: Batch
     n_copies: int = 1  # of all that comes from elsewhere; more than one stay to the end
-    tail: Width = Width()  # behind the last layer
+    tail: Width = field(default_factory=Width)  # behind the last layer
     handed_over: tuple[Program, ...] = ()  # what is left to do when the inputs but the last have gone elsewhere
 
 
@@ -133,25 +165,3 @@ def _lay_out(arena: Arena, programs: Sequence[Program], at: dict[int, int], batc
 def _moves(program: Program, batch: Batch) -> tuple[tuple[int, int], ...]:
     """Slot and size, negative where it is given back."""
     return tuple((one.slot, batch.size_of(one.width) * (1 if one.is_taken else -1)) for one in program.moves)
-
-
-def _anatomies(shape: ModelShape, is_quantized: bool) -> list[Anatomy]:
-    has_windows = any(layer.attention and layer.attention.window for layer in shape.layers)
-    last = shape.layers[-1] if shape.layers else None
-    return [_anatomy(shape, layer, not has_windows, is_quantized, layer is last) for layer in shape.layers]
-
-
-def _anatomy(shape: ModelShape, layer: LayerShape, values_first: bool, is_quantized: bool, is_last: bool) -> Anatomy:
-    heads = layer.attention
-    common = Anatomy(
-        matrices=matrices_of(layer.tensors), architecture=shape.architecture, n_embd=shape.n_embd,
-        n_used=shape.n_experts_used, values_first=values_first, is_last=is_last,
-    )  # fmt: skip
-    if heads is None:
-        return common
-    can_rotate = is_quantized and heads.value_length > 0  # MLA's rows are never rotated
-    return replace(
-        common, n_heads=heads.n_heads, n_kv_heads=heads.n_kv_heads, key_length=heads.key_length,
-        value_length=heads.value_length, rotates_keys=can_rotate and heads.key_length % ROTATED == 0,
-        rotates_values=can_rotate and heads.value_length % ROTATED == 0,
-    )  # fmt: skip

@@ -23,18 +23,17 @@ class CacheSums:
 
     def of(self, span: Span, placement: Placement) -> int:
         """The bytes of a run of layers."""
-        n_parallel = placement.n_parallel
+        n_parallel, n_ctx, n_tokens = placement.n_parallel, placement.n_ctx_each, placement.n_tokens
         total = self.fixed[span.end] - self.fixed[span.first]
         total += (self.recurrent[span.end] - self.recurrent[span.first]) * n_parallel
         for window, sums in self.by_window:
-            total += (sums[span.end] - sums[span.first]) * cells(window, placement) * n_parallel
+            total += (sums[span.end] - sums[span.first]) * cells(window, n_ctx, n_tokens) * n_parallel
         return total
 
 
-def cells(window: int, placement: Placement) -> int:
+def cells(window: int, n_ctx: int, n_tokens: int) -> int:
     """The tokens that a layer keeps of each sequence; llama-kv-cache-iswa.cpp, with swa_full off."""
-    n_ctx = placement.n_ctx_each
-    return padded(min(n_ctx, window + placement.n_tokens), CONTEXT_PADDING) if window else n_ctx
+    return padded(min(n_ctx, window + n_tokens), CONTEXT_PADDING) if window else n_ctx
 
 
 @per_shape

@@ -1,34 +1,60 @@
 """The engine's working memory: the buffer that its graph needs on each device, by laying the graph out as it does."""
 
-from dataclasses import dataclass
-from itertools import accumulate
+from typing import NamedTuple
 
-from carryon.fit.body import ROTATED, Batch, Work, body_of, peak_bytes
-from carryon.fit.cache import cells
+from carryon.fit.body import Batch, Work, body_of, layers_with_staged_experts, peak_bytes, staged_layers
 from carryon.fit.flow import Program, Width
 from carryon.fit.graph import F32, embedding, handed_over
+from carryon.fit.inputs import Load, cache_cells, input_bytes
 from carryon.fit.placement import Placement
 from carryon.fit.remembered import per_shape
 from carryon.fit.room import Backend, Rooms
 from carryon.fit.spread import Span, Spread
 from carryon.fit.storage import ALIGNMENT
-from carryon.gguf.shape import Attention, ModelShape
+from carryon.gguf.shape import ModelShape
 
-_F16, _I32, _I64 = 2, 4, 8
-_NOTHING = Width()
+_OFFLOAD_MIN_BATCH = 32  # GGML_OP_OFFLOAD_MIN_BATCH
 _PIPELINE_COPIES = 4  # GGML_SCHED_MAX_COPIES of ggml-backend.cpp
+_NOTHING = Width()
+
+
+class Share(NamedTuple):
+    """What one device has to do, with all that its buffer depends on; a key that is quick to compare."""
+
+    span: Span
+    n_cpu_experts: int
+    load: Load
+    backend: Backend
+    n_copies: int
+    is_staging: bool  # the GPU computes what lies in RAM
+    is_first: bool  # no GPU before this one has a layer
+    n_gpus: int
+    is_full: bool  # no layer lies in RAM
 
 
 def compute_bytes(shape: ModelShape, spread: Spread, placement: Placement, rooms: Rooms) -> tuple[int, tuple[int, ...]]:
     """The RAM's compute buffer and that of every GPU of the rooms."""
+    first = next((index for index, span in enumerate(spread.gpus) if not span.is_empty), None)
+    is_staging = first is not None and _stages(spread, placement, rooms.gpus[first].backend)
     n_copies = _PIPELINE_COPIES if _is_pipelined(spread, placement, rooms) else 1
+    load = Load(placement.n_tokens, placement.n_parallel, placement.n_ctx_each, placement.kv_type)
+    n_gpus, is_full = spread.n_devices, not spread.ram.n_layers
     gpus = [0] * len(spread.gpus)
-    is_first = True
     for index, (span, room) in enumerate(zip(spread.gpus, rooms.gpus, strict=True)):
         if not span.is_empty:
-            gpus[index] = peak_bytes(_gpu_work(shape, span, spread, placement, room.backend, n_copies, is_first))
-            is_first = False
-    return peak_bytes(_ram_work(shape, spread, placement, n_copies)), tuple(gpus)
+            is_first = index == first
+            gpus[index] = _gpu_bytes(shape, Share(
+                span, spread.n_cpu_experts, load, room.backend, n_copies, is_staging and is_first, is_first, n_gpus,
+                is_full,
+            ))  # fmt: skip
+    ram = Share(spread.ram, spread.n_cpu_experts, load, Backend.CPU, n_copies, is_staging, False, n_gpus, is_full)
+    return _ram_bytes(shape, ram), tuple(gpus)
+
+
+def _stages(spread: Spread, placement: Placement, backend: Backend) -> bool:
+    """Whether long batches are computed on the GPU although weights are in RAM: all but RPC have offload_op."""
+    has_weights = spread.ram.n_layers or spread.n_cpu_experts
+    return bool(has_weights) and backend is not Backend.RPC and placement.n_tokens >= _OFFLOAD_MIN_BATCH
 
 
 def _is_pipelined(spread: Spread, placement: Placement, rooms: Rooms) -> bool:
@@ -37,92 +63,65 @@ def _is_pipelined(spread: Spread, placement: Placement, rooms: Rooms) -> bool:
     return n_devices > 1 and not spread.ram.n_layers and not spread.ram.has_output and not placement.n_cpu_experts
 
 
-def _ram_work(shape: ModelShape, spread: Spread, placement: Placement, n_copies: int) -> Work:
-    body, n_tokens = body_of(shape, placement.kv_type.is_quantized), placement.n_tokens
-    programs = [embedding(shape.n_embd), *body.whole.between(0, spread.ram.end)]
-    left: list[Program] = []
-    if not spread.ram.has_output:
-        programs.append(handed_over(shape.n_embd))
-        left = body.experts.between(spread.ram.end, spread.n_cpu_experts)
-    if spread.n_devices > 1:  # the inputs stay until the last of them has its copies
-        programs, left = programs + left, []
+@per_shape
+def _ram_bytes(shape: ModelShape, share: Share) -> int:
+    span, load = share.span, share.load
+    body = body_of(shape, load.kv_type, Backend.CPU)
+    programs: tuple[Program, ...] = (embedding(shape.n_embd),)
+    if share.is_staging:
+        left = body.stored.between(0, span.end)
+    else:
+        programs += body.whole.between(0, span.end)
+        left = body.experts.between(span.end, share.n_cpu_experts)
+    if not span.has_output:
+        programs += (handed_over(shape.n_embd),)
+    if share.is_staging or share.n_gpus > 1:  # the inputs stay until the last device has its copies
+        programs, left = programs + left, ()
     every = Span(0, shape.n_layers, has_output=True)
-    inputs = (_I32 * n_tokens, *_inputs(shape, every, placement), F32 * n_tokens * shape.n_embd)
-    batch = _batch(placement, Backend.CPU)
-    return Work(tuple(programs), inputs, batch, n_copies, _tail(shape, spread.ram), tuple(left))
+    inputs = (*input_bytes(shape, every, load), F32 * load.n_tokens * shape.n_embd)
+    return peak_bytes(Work(programs, inputs, _batch(shape, share), share.n_copies, _tail(shape, span), left))
 
 
-def _gpu_work(
-    shape: ModelShape, span: Span, spread: Spread, placement: Placement, backend: Backend, n_copies: int, is_first: bool
-) -> Work:
-    body = body_of(shape, placement.kv_type.is_quantized)
+@per_shape
+def _gpu_bytes(shape: ModelShape, share: Share) -> int:
+    programs = _staging(shape, share) if share.is_staging else _own(shape, share)
+    has_inputs = share.span.n_layers and not (share.is_staging and share.span.first)
+    inputs = input_bytes(shape, share.span, share.load) if has_inputs else ()
+    tail = _tail(shape, share.span)
+    return peak_bytes(
+        Work(programs or (handed_over(shape.n_embd),), inputs, _batch(shape, share), share.n_copies, tail)
+    )
+
+
+def _own(shape: ModelShape, share: Share) -> tuple[Program, ...]:
+    """A GPU that computes nothing but its own layers."""
+    span, body = share.span, body_of(shape, share.load.kv_type, share.backend)
     first = span.first
-    programs: list[Program] = []
-    if first and is_first:
-        programs = [body.after_ram[first - 1]]
-    elif first and span.n_layers:
-        programs = [body.after_gpu[first]]
+    programs: tuple[Program, ...] = ()
+    if first and share.is_first:
+        programs = (body.after_ram[first - 1],)
+    elif first and span.n_layers and not share.is_full:  # with all layers on GPUs each norm is kept with its layer
+        programs = (body.after_gpu[first],)
         first += 1
-    parted = max(first, min(spread.n_cpu_experts, span.end))
-    programs += body.without_experts.between(first, parted) + body.whole.between(parted, span.end)
-    inputs = _inputs(shape, span, placement)
-    batch = _batch(placement, backend)
-    return Work(tuple(programs) or (handed_over(shape.n_embd),), inputs, batch, n_copies, _tail(shape, span))
+    parted = max(first, min(share.n_cpu_experts, span.end))
+    return programs + body.without_experts.between(first, parted) + body.whole.between(parted, span.end)
+
+
+def _staging(shape: ModelShape, share: Share) -> tuple[Program, ...]:
+    """The first GPU, when it computes long batches for the layers in RAM too."""
+    span, kv_type, backend = share.span, share.load.kv_type, share.backend
+    parted = max(span.first, min(share.n_cpu_experts, span.end))
+    return (
+        *staged_layers(shape, kv_type, backend).between(0, span.first),
+        *layers_with_staged_experts(shape, kv_type, backend).between(span.first, parted),
+        *body_of(shape, kv_type, backend).whole.between(parted, span.end),
+    )
 
 
 def _tail(shape: ModelShape, span: Span) -> Width:
     return Width(per_output=F32 * shape.n_vocab) if span.has_output else _NOTHING
 
 
-def _batch(placement: Placement, backend: Backend) -> Batch:
-    return Batch(placement.n_tokens, placement.n_parallel, ALIGNMENT[backend])
-
-
-def _inputs(shape: ModelShape, span: Span, placement: Placement) -> tuple[int, ...]:
-    """Positions, the rows to answer, and for each cache of the span where to store and what may be looked at."""
-    if not span.n_layers:
-        return ()
-    n_tokens = placement.n_tokens
-    found = [_I32 * n_tokens, _I32 * placement.n_parallel]
-    for use in cache_uses(shape):
-        if use.n_layers[span.end] > use.n_layers[span.first]:
-            found += [_I64 * n_tokens] * use.n_rows
-            found += use.rotations if placement.kv_type.is_quantized else ()
-            found.append(_F16 * n_tokens * cells(use.window, placement))
-    return tuple(found)
-
-
-@dataclass(frozen=True)
-class CacheUse:
-    """One cache of a model: for all layers that look back equally far."""
-
-    window: int
-    n_layers: tuple[int, ...]  # n_layers[i]: how many of the layers before i use it
-    n_rows: int  # keys and values, or only keys (MLA)
-    rotations: tuple[int, ...]  # bytes of the matrices that turn rows before they are quantized
-
-
-@per_shape
-def cache_uses(shape: ModelShape) -> tuple[CacheUse, ...]:
-    """The caches of a shape, those without a window first."""
-    heads = [layer.attention for layer in shape.layers]
-    return tuple(_cache_use(window, heads) for window in sorted({one.window for one in heads if one}))
-
-
-def _cache_use(window: int, heads: list[Attention | None]) -> CacheUse:
-    own = [one for one in heads if one and one.window == window]
-    counts = accumulate((one is not None and one.window == window for one in heads), initial=0)
-    has_values = own[0].value_length > 0
-    turned = (_key_rotation(own[0].key_length), _value_rotation(own[0].value_length)) if has_values else ()
-    return CacheUse(window, tuple(counts), 1 + has_values, tuple(size for size in turned if size))
-
-
-def _key_rotation(length: int) -> int:
-    """build_input_k_rot: a Hadamard matrix of the largest power of two that divides the head; 0 below 64."""
-    side = length & -length
-    return F32 * side * side if side >= ROTATED else 0
-
-
-def _value_rotation(length: int) -> int:
-    """build_input_v_rot: always 64 wide."""
-    return F32 * ROTATED * ROTATED if length % ROTATED == 0 else 0
+def _batch(shape: ModelShape, share: Share) -> Batch:
+    load = share.load
+    return Batch(load.n_tokens, load.n_parallel, cache_cells(shape, load), ALIGNMENT[share.backend])

@@ -9,14 +9,14 @@ Value = int  # one tensor of a graph, by number
 
 @dataclass(frozen=True)
 class Width:
-    """How large a tensor is: bytes for every token of a batch, for every output row, and whatever the batch."""
+    """How large a tensor is: bytes for every token of a batch, every output row, every cell of a cache, always."""
 
     per_token: int = 0
     per_output: int = 0
+    per_cell: int = 0
+    per_mask: int = 0  # for every cell and token
+    window: int = 0  # of the cache that the cells are meant of
     fixed: int = 0
-
-    def size_bytes(self, n_tokens: int, n_outputs: int) -> int:
-        return self.per_token * n_tokens + self.per_output * n_outputs + self.fixed
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Move:
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """What the allocator sees of a layer. `given` lies in slots 0 ... before it; its output lies in slot `out` behind it."""
+    """What the allocator sees of a layer. `given` lies in slots 0 ... before it, its output in slot `out` behind it."""
 
     given: tuple[Width, ...]
     moves: tuple[Move, ...]
@@ -51,6 +51,7 @@ class Flow:
         self.widths = list(given)
         self._given = tuple(given)
         self._steps: list[_Step] = []
+        self._split_start = 0
 
     def make(self, width: Width, *sources: Value, onto: Sequence[Value] = ()) -> Value:
         """A new tensor from others; `onto` are those that it may overwrite once nobody else needs them."""
@@ -62,6 +63,18 @@ class Flow:
     def read(self, *values: Value) -> None:
         """They are used, and nothing is made: stored in the KV cache, or copied to another device."""
         self._steps += [_Step(None, (value,)) for value in values]
+
+    def begin_split(self) -> None:
+        """From here on the device works with a further copy from elsewhere (ggml_backend_sched_split_graph, pass 5)."""
+        self._split_start = len(self._steps)
+
+    def arrive(self, width: Width) -> Value:
+        """A copy from elsewhere: all copies of a split are there from its start."""
+        self.widths.append(width)
+        made = len(self.widths) - 1
+        self._steps.insert(self._split_start, _Step(made, ()))
+        self._split_start += 1
+        return made
 
     def program(self, out: Value) -> Program:
         """Works out what is written over what and when each tensor goes (ggml_gallocr_alloc_graph_impl)."""

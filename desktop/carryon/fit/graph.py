@@ -7,13 +7,12 @@ All work is in single precision: 4 bytes for each number.
 
 import functools
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 
+from carryon.fit.anatomy import Anatomy, key_rotation_bytes, value_rotation_bytes
 from carryon.fit.flow import Flow, Move, Program, Value, Width
-from carryon.gguf.shape import TensorInfo
 
-F32 = 4
+F32, I32, F16 = 4, 4, 2
 _ADDS_TO_RESIDUAL = ("phi3", "phimoe")  # their last sum is written over the residual, not over the feed-forward
 # Where other architectures drop the tokens that need no answer behind the last attention, these do it at the very end.
 _ANSWER_LATE = frozenset((
@@ -21,36 +20,10 @@ _ANSWER_LATE = frozenset((
     "step35", "cohere2moe", "bailingmoe3", "hrm_text", "hy_v3", "hy_v4", "deepseek4",
 ))  # fmt: skip
 
-Matrices = tuple[tuple[str, int, int], ...]
 
-
-@dataclass(frozen=True)
-class Anatomy:
-    """What decides the graph of a layer. `matrices`: name, numbers made of a token, numbers read."""
-
-    matrices: Matrices
-    architecture: str
-    n_embd: int
-    n_heads: int = 0
-    n_kv_heads: int = 0
-    key_length: int = 0
-    value_length: int = 0
-    n_used: int = 0  # experts per token
-    values_first: bool = False  # V before K, which the cache without sliding windows asks for
-    is_last: bool = False  # behind its attention only the tokens go on whose answers are wanted
-    rotates_keys: bool = False
-    rotates_values: bool = False  # a quantized cache is rotated before it is stored
-
-
-def matrices_of(tensors: Iterable[TensorInfo]) -> Matrices:
-    """blk.3.ffn_up.weight -> ("ffn_up", rows, columns); no rows for a norm or a bias. Of experts one is counted."""
-    named = ((one.name.split(".", 2)[2].removesuffix(".weight"), one) for one in tensors)
-    return tuple((name, _rows(one), one.shape[0]) for name, one in named)
-
-
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=8192)
 def layer_program(anatomy: Anatomy) -> Program:
-    """A layer that lies on one device. Slot 0: its input. Equal layers of all quants share one program."""
+    """A layer that is computed on one device. Slot 0: its input. Equal layers of all quants share one program."""
     return _Layer(anatomy).whole()
 
 
@@ -63,13 +36,25 @@ def after_gpu_layer(anatomy: Anatomy) -> Program:
 @lru_cache(maxsize=4096)
 def layer_without_experts(anatomy: Anatomy) -> Program:
     """A layer whose experts are computed elsewhere: what they make comes back as a copy."""
-    return _Layer(anatomy).whole(experts_are_here=False)
+    return _Layer(anatomy).whole(experts_are_here=False) if anatomy.has_experts else layer_program(anatomy)
 
 
 @lru_cache(maxsize=4096)
 def experts_alone(anatomy: Anatomy) -> Program:
     """The experts of a layer that lies elsewhere, with copies of what they read."""
     return _Layer(anatomy).experts_alone()
+
+
+@lru_cache(maxsize=4096)
+def stored_alone(anatomy: Anatomy) -> Program:
+    """The cache of a layer that is computed elsewhere: copies of its new keys and values."""
+    flow = Flow()
+    fused = {name: rows for name, rows, _ in anatomy.matrices}.get("attn_qkv", 0)
+    keys, values = (anatomy.n_kv_heads * length for length in (anatomy.key_length, anatomy.value_length))
+    wanted = (keys, fused or values) if values else (keys,)  # V in a fused tensor is as far apart as that is wide
+    made = [flow.make(Width(per_token=F32 * numbers)) for numbers in wanted]
+    flow.read(*made)
+    return flow.program(0)
 
 
 @lru_cache(maxsize=4096)
@@ -91,22 +76,18 @@ def handed_over(n_embd: int) -> Program:
     return Program((width,), (Move(0, width, is_taken=False),), 0)
 
 
-def _rows(tensor: TensorInfo) -> int:
-    if len(tensor.shape) < 2:
-        return 0
-    return tensor.shape[1] if tensor.is_expert else tensor.n_elements // tensor.shape[0]
-
-
 class _Layer:
     """Writes down one layer."""
 
     def __init__(self, anatomy: Anatomy, *, is_normed: bool = False) -> None:
         self.anatomy = anatomy
         self.rows = {name: rows for name, rows, _ in anatomy.matrices}
+        self.staged = dict(anatomy.staged)
         self.columns = {name: columns for name, _, columns in anatomy.matrices}
         self.is_cut = False  # only output rows from here on
         self.flow = Flow([self._wide(anatomy.n_embd)] * (1 + is_normed))
         self.is_normed = is_normed
+        self.arrived: set[str] = set()
 
     def whole(self, *, experts_are_here: bool = True) -> Program:
         """Attention, its sum with the input, feed-forward, its sum with that."""
@@ -125,7 +106,7 @@ class _Layer:
         return self.flow.program(0)
 
     def taken_over(self) -> Program:
-        """The device of a sum is that of the layer behind it, so its terms are copied: of experts every one's output."""
+        """The device of a sum is that of the layer behind, so its terms are copied: of experts every one's output."""
         self.is_cut = self._is_cut_at_end()
         embd, n_used = self._wide(self.anatomy.n_embd), self.anatomy.n_used
         if "ffn_gate_inp" in self.rows and "ffn_up_shexp" not in self.rows:
@@ -145,7 +126,12 @@ class _Layer:
         return ("ffn_norm",) if "post_ffw_norm" in self.rows else ("ffn_norm", "post_attention_norm")
 
     def _normed(self, value: Value, *names: str) -> Value:
-        return self._make(self.anatomy.n_embd, value) if any(name in self.rows for name in names) else value
+        for name in names:
+            if name in self.rows:
+                normed = self._make(self.anatomy.n_embd, value)
+                self._applied(name)
+                return normed
+        return value
 
     def _cut(self, *values: Value) -> tuple[Value, ...]:
         """In the last layer, the rows of the tokens whose answers are wanted."""
@@ -167,28 +153,41 @@ class _Layer:
         return self._recurrent(normed)
 
     def _separate(self, normed: Value) -> Value:
-        query = self._key_like(self._matrix("attn_q", normed))
+        query = self._key_like("attn_q", normed)
         made: dict[str, Value] = {}
         for name in ("attn_v", "attn_k") if self.anatomy.values_first else ("attn_k", "attn_v"):
             if name in self.rows:
-                value = self._matrix(name, normed)
-                made[name] = self._key_like(value) if name == "attn_k" else self._value_like(value)
+                is_key = name == "attn_k"
+                made[name] = self._key_like(name, normed) if is_key else self._turned_value(self._matrix(name, normed))
         self.flow.read(*(made[name] for name in ("attn_k", "attn_v") if name in made))
         return self._attended(query)
+
+    def _key_like(self, name: str, normed: Value) -> Value:
+        """Norm or RoPE of the heads: a reshaped tensor is a view, and views are never written over."""
+        value = self._matrix(name, normed)
+        if f"{name}_norm" in self.rows:
+            value = self._like(value)
+            self._applied(f"{name}_norm")
+            self._position()
+            return self._turned_key(value)
+        self._position()
+        return self._turned_key(self._like(value))
 
     def _fused(self, normed: Value) -> Value:
         """Q and K leave the fused tensor by RoPE; V is stored from where it lies."""
         anatomy = self.anatomy
         fused = self._matrix("attn_qkv", normed)
-        query = self._rotated_key(self._make(anatomy.n_heads * anatomy.key_length, fused))
-        rotated = self._make(anatomy.n_kv_heads * anatomy.value_length, fused) if anatomy.rotates_values else fused
-        key = self._rotated_key(self._make(anatomy.n_kv_heads * anatomy.key_length, fused))
-        self.flow.read(key, rotated)
+        self._position()
+        query = self._turned_key(self._make(anatomy.n_heads * anatomy.key_length, fused))
+        value = self._make(anatomy.n_kv_heads * anatomy.value_length, fused) if anatomy.rotates_values else fused
+        self._position()
+        key = self._turned_key(self._make(anatomy.n_kv_heads * anatomy.key_length, fused))
+        self.flow.read(key, value)
         return self._attended(query)
 
     def _attended(self, query: Value) -> Value:
         n_values = self.anatomy.n_heads * self.anatomy.value_length
-        return self._make(self.anatomy.n_embd, self._value_like(self._make(n_values, query)))
+        return self._matrix("attn_output", self._turned_value(self._looked_up(n_values, query)))
 
     def _latent(self, normed: Value) -> Value:
         """MLA with the absorbed matrices, src/models/deepseek2.cpp; the cache holds the compressed rows."""
@@ -198,12 +197,13 @@ class _Layer:
         low = self._matrix("attn_q_a", normed) if "attn_q_a" in self.rows else normed
         query = self._matrix("attn_q_b" if "attn_q_b" in self.rows else "attn_q", low)
         absorbed = self._matrix("attn_k_b", query)
+        self._position()
         query = self._make(heads * (latent + rope), absorbed, self._make(heads * rope, query))
         compressed = self._matrix("attn_kv_a_mqa", normed)
         parts = self._make(latent, compressed), self._make(rope, compressed)
         self.flow.read(self._make(latent + rope, *parts))
-        values = self._matrix("attn_v_b", self._make(heads * latent, query))
-        return self._make(self.anatomy.n_embd, self._like(values))
+        values = self._matrix("attn_v_b", self._looked_up(heads * latent, query))
+        return self._matrix("attn_output", self._like(values))
 
     def _recurrent(self, normed: Value) -> Value:
         """A state instead of a cache: projection, convolution, scan. An estimate: every family has its own."""
@@ -247,31 +247,81 @@ class _Layer:
         n_used = self.anatomy.n_used
         if "ffn_gate_up_exps" in self.rows:
             both = self.rows["ffn_gate_up_exps"]
-            active = self._make(n_used * both // 2, self._make(n_used * both, normed, chosen))
+            active = self._make(n_used * both // 2, self._of_experts("ffn_gate_up_exps", n_used * both, normed, chosen))
         else:
             wide = n_used * self.rows.get("ffn_up_exps", self.anatomy.n_embd)
-            gate = self._make(wide, normed, chosen)
-            active = self._make(wide, gate, self._make(wide, normed, chosen))
-        return self._make(n_used * self.anatomy.n_embd, active, chosen)
+            gate = self._of_experts("ffn_gate_exps", wide, normed, chosen)
+            active = self._make(wide, gate, self._of_experts("ffn_up_exps", wide, normed, chosen))
+        return self._of_experts("ffn_down_exps", n_used * self.anatomy.n_embd, active, chosen)
+
+    def _of_experts(self, name: str, numbers: int, *sources: Value) -> Value:
+        copied = self._copied(name)
+        made = self._make(numbers, *sources, *copied)
+        self._applied(f"{name}.bias")
+        return made
 
     def _sum(self, term: Value, other: Value) -> Value:
         return self._make(self.anatomy.n_embd, term, other, onto=(term, other))
 
-    def _key_like(self, value: Value) -> Value:
-        """Norm or RoPE of the heads: a reshaped tensor is a view, and views are never written over."""
-        return self._rotated_key(self._like(value))
+    def _turned_key(self, value: Value) -> Value:
+        """Rotated for a quantized cache."""
+        if not self.anatomy.rotates_keys:
+            return value
+        if self.anatomy.is_first_of_cache:
+            self._arrive_once("key rotation", Width(fixed=key_rotation_bytes(self.anatomy.key_length)))
+        return self._like(value)
 
-    def _rotated_key(self, value: Value) -> Value:
-        return self._like(value) if self.anatomy.rotates_keys else value
-
-    def _value_like(self, value: Value) -> Value:
-        return self._like(value) if self.anatomy.rotates_values else value
+    def _turned_value(self, value: Value) -> Value:
+        if not self.anatomy.rotates_values:
+            return value
+        if self.anatomy.is_first_of_cache:
+            self._arrive_once("value rotation", Width(fixed=value_rotation_bytes(self.anatomy.value_length)))
+        return self._like(value)
 
     def _like(self, value: Value) -> Value:
-        return self.flow.make(self.flow.widths[value], value)
+        width = self.flow.widths[value]
+        return self.flow.make(Width(per_token=width.per_token, per_output=width.per_output), value)
 
     def _matrix(self, name: str, *sources: Value) -> Value:
-        return self._make(self.rows.get(name, self.anatomy.n_embd), *sources)
+        copied = self._copied(name)
+        made = self._make(self.rows.get(name, self.anatomy.n_embd), *sources, *copied)
+        self._applied(f"{name}.bias")
+        return made
+
+    def _copied(self, name: str) -> tuple[Value, ...]:
+        """A tensor in RAM is copied for the one operation that needs it."""
+        if name not in self.staged:
+            return ()
+        self.flow.begin_split()
+        return (self.flow.arrive(Width(fixed=self.staged[name])),)
+
+    def _applied(self, name: str) -> None:
+        """A norm or a bias: what is there is overwritten."""
+        self.flow.read(*self._copied(name))
+
+    def _position(self) -> None:
+        """RoPE needs the positions, and some models factors for them."""
+        if self.staged and self.anatomy.has_rope_factors:
+            self.flow.begin_split()
+        if self.anatomy.is_first_staged:
+            self._arrive_once("positions", Width(per_token=I32))
+
+    def _arrive_once(self, what: str, width: Width) -> None:
+        if what not in self.arrived:
+            self.arrived.add(what)
+            self.flow.arrive(width)
+
+    def _looked_up(self, numbers: int, query: Value) -> Value:
+        """Flash attention; a cache in RAM is copied for it, and the mask for the first layer that looks at it."""
+        window = self.anatomy.window
+        if self.anatomy.staged_rows:
+            self.flow.begin_split()
+        cache = [self.flow.arrive(Width(per_cell=row, window=window)) for row in self.anatomy.staged_rows]
+        if self.anatomy.is_first_of_cache:
+            self._arrive_once("mask", Width(per_mask=F16, window=window))
+        scratch, fixed = self.anatomy.scratch, self.anatomy.scratch_fixed
+        width = Width(per_token=F32 * numbers, per_cell=scratch, window=window, fixed=fixed)
+        return self.flow.make(width, query, *cache)
 
     def _make(self, numbers: int, *sources: Value, onto: Iterable[Value] = ()) -> Value:
         return self.flow.make(self._wide(numbers), *sources, onto=tuple(onto))

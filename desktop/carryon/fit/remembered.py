@@ -8,6 +8,7 @@ from typing import TypeVar
 from carryon.gguf.shape import ModelShape
 
 Made = TypeVar("Made")
+_MOST = 4096  # answers kept for one shape: a slider that was moved for long
 
 
 def per_shape(make: Callable[..., Made]) -> Callable[..., Made]:
@@ -25,6 +26,8 @@ def per_shape(make: Callable[..., Made]) -> Callable[..., Made]:
             weakref.finalize(shape, kept.pop, id(shape), None).atexit = False
         made = of_shape.get(further)
         if made is None:
+            if len(of_shape) >= _MOST:
+                of_shape.clear()
             made = of_shape[further] = make(shape, *further)
         return made
 

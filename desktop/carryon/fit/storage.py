@@ -5,8 +5,8 @@ from carryon.fit.room import Backend
 from carryon.gguf.quants import GGML_TYPES, GgmlType
 from carryon.gguf.shape import TensorInfo
 
-# The buffer types' get_alignment. TENSORALIGNMENT of ggml-impl.h, also for CPU_REPACK and AMX; ggml-cuda.cu (HIP and
-# MUSA are built from it); ggml-metal.cpp; SYCL_BUFFERALIGNMENT. Vulkan asks the device for
+# The buffer types' get_alignment. TENSOR_ALIGNMENT of ggml-impl.h, also for CPU_REPACK and AMX; ggml-cuda.cu (HIP and
+# MUSA are built from it); ggml-metal.cpp; SYCL_BUFFER_ALIGNMENT. Vulkan asks the device for
 # minStorageBufferOffsetAlignment, which is 16 to 64 on what people have. An RPC server answers for the device behind
 # it, which we cannot know: the CPU's figure.
 ALIGNMENT = {
