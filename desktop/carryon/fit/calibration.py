@@ -20,10 +20,17 @@ from carryon.gguf.quants import KvType
 _KEPT_EACH = 5  # of observations of the same thing only so many of the last count
 _SAID = 3  # "within 2 %" speaks of so many of the last predictions
 _ROWS = 40
-_SLOWEST, _FASTEST = 2.5, 0.4  # no factor leaves these bounds, whatever one bad run says
-_OUTLIER, _ROUNDS = 0.1, 4  # beyond 10 % off, a row counts less (iteratively reweighted least squares)
+_SLOWEST, _FASTEST = 5.0, 0.2  # no factor leaves these bounds: a guessed part may be that far off, no part further
+_SLOWEST_ENGINE = 60.0  # 3 ms a token
+_ABSURD = 10.0  # one run so much slower or faster than said is somebody else's doing, unless it happens again
+_TINY_S, _TINY_FACTOR = 5e-3, 2.5  # a token that short and that late was held up by the engine, not by the memory
+_ENOUGH_ROWS, _OUTLIER, _ROUNDS = 3, 0.1, 3  # beyond 10 % off, a row counts less (reweighted least squares)
 _TAKES_PART = 0.15  # a device that took less of the time than this was not measured by it
 _MOST_OFFSET_BYTES, _MOST_OFFSET_SHARE = 256 << 20, 0.15
+
+
+# What stands in a device's place for the cost of a token beside its layers.
+ENGINE = "engine"
 
 
 class Task(StrEnum):
@@ -37,7 +44,7 @@ class Task(StrEnum):
 class DeviceTime:
     """What one device has to do for one token, and how fast it is said to be."""
 
-    label: str  # as Room.label
+    label: str  # as Room.label, or ENGINE
     backend: Backend
     work: float  # bytes read (decode) or multiplications (prefill)
     work_per_s: float
@@ -102,7 +109,6 @@ class Learnt:
 
     memory: Mapping[MemoryKey, MemoryLesson] = field(default_factory=dict)
     speed: Mapping[tuple[Task, str, Backend], SpeedLesson] = field(default_factory=dict)
-    said: Mapping[tuple[Task, str], float] = field(default_factory=dict)  # by model: how far the last ones were off
 
     def lesson(self, task: Task, label: str, backend: Backend) -> SpeedLesson | None:
         """What was learnt about a device's speed; None where it never took part."""
@@ -119,16 +125,18 @@ NOTHING = Learnt()
 
 
 class _Which(Enum):
-    """The two unknowns of a device."""
+    """The two unknowns of a device, and the one of the engine."""
 
     WORK = "work"
     STEPS = "steps"
+    TOKEN = "token"
 
 
 Unknown = tuple[DeviceKey, _Which]
 # How strongly a factor stays at 1: the squared scatter of a measurement (3 %) over that of the prior. Bandwidths are
-# known from data sheets (30 %), the engine's overhead on a machine is not (55 %).
-_STIFF = {_Which.WORK: 0.01, _Which.STEPS: 0.003}
+# known from data sheets (30 %), the engine's overhead on a machine is not (55 %), and nobody knows what happens around
+# a token (10 times).
+_STIFF = {_Which.WORK: 0.01, _Which.STEPS: 0.003, _Which.TOKEN: 9e-6}
 
 
 def learn(observations: Sequence[Observation]) -> Learnt:
@@ -137,7 +145,7 @@ def learn(observations: Sequence[Observation]) -> Learnt:
     memory = [one for one in ordered if isinstance(one, MemoryObservation) and _is_sane(one)]
     speeds = [one for one in ordered if isinstance(one, SpeedObservation) and one.measured_s > 0 and one.times]
     lessons = {key: lesson for task in Task for key, lesson in _speed_lessons(task, speeds)}
-    return Learnt(_memory_lessons(memory), lessons, _said(speeds))
+    return Learnt(_memory_lessons(memory), lessons)
 
 
 def corrected(need: Need, architecture: str, kv_type: KvType, rooms: Rooms, learnt: Learnt) -> Need:
@@ -171,13 +179,6 @@ def _memory_lesson(group: Sequence[MemoryObservation]) -> MemoryLesson:
     return MemoryLesson(max(-most, min(most, offset)), within)
 
 
-def _said(speeds: Iterable[SpeedObservation]) -> dict[tuple[Task, str], float]:
-    groups: dict[tuple[Task, str], list[float]] = {}
-    for one in speeds:
-        groups.setdefault((one.task, one.model), []).append(abs(one.said_s - one.measured_s) / one.measured_s)
-    return {key: max(shares[-_SAID:]) for key, shares in groups.items()}
-
-
 @dataclass(frozen=True)
 class _Row:
     """One equation: the shares of the measured time that the priors give to each unknown sum to 1."""
@@ -196,13 +197,18 @@ def _speed_lessons(
     task: Task, observations: Iterable[SpeedObservation]
 ) -> Iterable[tuple[tuple[Task, str, Backend], SpeedLesson]]:
     of_task = [one for one in observations if one.task is task]
-    latest = {(one.label, one.backend): one for each in of_task for one in each.times if one.work}
+    latest = {(one.label, one.backend): one for each in of_task for one in each.times}
     rows = _rows(of_task, latest)
     factors = _solved(rows)
     for device, prior in latest.items():
-        if any(row.share_of(device) >= _TAKES_PART for row in rows):
-            work, steps = (factors.get((device, which), 1.0) for which in (_Which.WORK, _Which.STEPS))
+        if device[0] == ENGINE or any(row.share_of(device) >= _TAKES_PART for row in rows):
+            work = factors.get((device, _Which.WORK), 1.0)
+            steps = factors.get((device, _steps_of(device)), 1.0)
             yield (task, *device), SpeedLesson(prior.work_per_s / work, prior.step_s * steps)
+
+
+def _steps_of(device: DeviceKey) -> _Which:
+    return _Which.TOKEN if device[0] == ENGINE else _Which.STEPS
 
 
 def _rows(observations: Iterable[SpeedObservation], latest: Mapping[DeviceKey, DeviceTime]) -> list[_Row]:
@@ -211,7 +217,15 @@ def _rows(observations: Iterable[SpeedObservation], latest: Mapping[DeviceKey, D
     for one in observations:
         groups.setdefault((one.model, *map(_kind, one.times)), []).append(one)
     last = [group[-_KEPT_EACH:] for group in groups.values()][-_ROWS:]
-    return [_row(group[-1].times, median_low([one.measured_s for one in group]), latest) for group in last]
+    return [row for group in last if (row := _row_of(group, latest)) is not None]
+
+
+def _row_of(group: Sequence[SpeedObservation], latest: Mapping[DeviceKey, DeviceTime]) -> _Row | None:
+    measured_s = median_low([one.measured_s for one in group])
+    row = _row(group[-1].times, measured_s, latest)
+    if len(group) == 1 and not 1 / _ABSURD < sum(row.shares.values()) < _ABSURD:
+        return None
+    return _held_up(row, measured_s) or row
 
 
 def _kind(time: DeviceTime) -> tuple[str, Backend, str, str]:
@@ -225,33 +239,57 @@ def _row(times: Iterable[DeviceTime], measured_s: float, latest: Mapping[DeviceK
     for one in times:
         device = (one.label, one.backend)
         prior = latest.get(device, one)
-        for which, seconds in ((_Which.WORK, one.work / prior.work_per_s), (_Which.STEPS, one.steps * prior.step_s)):
+        times_s = {_Which.WORK: one.work / prior.work_per_s, _steps_of(device): one.steps * prior.step_s}
+        for which, seconds in times_s.items():
             if seconds > 0:
                 shares[device, which] = shares.get((device, which), 0.0) + seconds / measured_s
     return _Row(shares)
 
 
+def _held_up(row: _Row, measured_s: float) -> _Row | None:
+    """The row with the engine alone to blame, where a tiny model took longer than its devices could: else None.
+
+    The built-in model is what most people load first. It must not slander the RAM.
+    """
+    engine = {key: share for key, share in row.shares.items() if key[1] is _Which.TOKEN}
+    explained = sum(row.shares.values()) - sum(engine.values())
+    if not engine or explained * measured_s > _TINY_S or explained * _TINY_FACTOR > 1:
+        return None
+    return _Row({key: share / (1 - explained) for key, share in engine.items()})
+
+
 def _solved(rows: Sequence[_Row]) -> dict[Unknown, float]:
-    """The factors on the priors' times that explain the rows best; outliers count less in every round."""
+    """The factors on the priors' times that explain the rows best.
+
+    Each round starts from what the last one found, so that a part that is far off is reached all the same; with three
+    rows or more an outlier counts less in every round.
+    """
     keys = list(dict.fromkeys(key for row in rows for key in row.shares))
     factors = dict.fromkeys(keys, 1.0)
     weights = [1.0] * len(rows)
     for _ in range(_ROUNDS):
-        factors = _ridge(keys, rows, weights)
-        misses = (abs(row.sum_with(factors) - 1.0) for row in rows)
-        weights = [min(1.0, _OUTLIER / miss) if miss else 1.0 for miss in misses]
-    return {key: max(_FASTEST, min(_SLOWEST, factor)) for key, factor in factors.items()}
+        factors = _ridge(keys, rows, weights, factors)
+        misses = [abs(row.sum_with(factors) - 1.0) for row in rows]
+        if len(rows) >= _ENOUGH_ROWS:
+            weights = [min(1.0, _OUTLIER / miss) if miss else 1.0 for miss in misses]
+    return factors
 
 
-def _ridge(keys: Sequence[Unknown], rows: Sequence[_Row], weights: Sequence[float]) -> dict[Unknown, float]:
-    """Least squares of sum(share x factor) = 1 over the rows and factor = 1 over the keys."""
+def _bounded(which: _Which, factor: float) -> float:
+    return max(_FASTEST, min(_SLOWEST_ENGINE if which is _Which.TOKEN else _SLOWEST, factor))
+
+
+def _ridge(
+    keys: Sequence[Unknown], rows: Sequence[_Row], weights: Sequence[float], start: Mapping[Unknown, float]
+) -> dict[Unknown, float]:
+    """Least squares of sum(share x factor) = 1 over the rows and factor = start over the keys, within their bounds."""
     columns = [[row.shares.get(key, 0.0) for row in rows] for key in keys]
     matrix = [[_dot(weights, one, other) for other in columns] for one in columns]
     right = [_dot(weights, one) for one in columns]
-    for index, (_, which) in enumerate(keys):
-        matrix[index][index] += _STIFF[which]
-        right[index] += _STIFF[which]
-    return dict(zip(keys, _gauss(matrix, right), strict=True))
+    for index, key in enumerate(keys):
+        matrix[index][index] += _STIFF[key[1]]
+        right[index] += _STIFF[key[1]] * start[key]
+    return {key: _bounded(key[1], factor) for key, factor in zip(keys, _gauss(matrix, right), strict=True)}
 
 
 def _dot(*lists: Sequence[float]) -> float:

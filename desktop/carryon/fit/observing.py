@@ -9,6 +9,8 @@ from carryon.fit.room import Room, Rooms
 from carryon.fit.speed import decode_times, prefill_times
 
 _NOT_YET = 0.0  # the keeper writes the time
+_FEWEST_WRITTEN = 16  # the first tokens wake clocks and caches
+_FEWEST_READ = 128  # below it a prompt is no batch
 
 
 def observed_load(fit: Fit, rooms: Rooms, held: Need) -> tuple[MemoryObservation, ...]:
@@ -32,21 +34,38 @@ def observed_load(fit: Fit, rooms: Rooms, held: Need) -> tuple[MemoryObservation
 
 
 def observed_speed(
-    fit: Fit, site: Site, decode_tokens_per_s: float | None, prefill_tokens_per_s: float | None, depth_tokens: int = 512
+    fit: Fit,
+    site: Site,
+    decode_tokens_per_s: float | None,
+    prefill_tokens_per_s: float | None,
+    depth_tokens: int = 512,
+    *,
+    n_written: int = _FEWEST_WRITTEN,
+    n_read: int = _FEWEST_READ,
 ) -> tuple[SpeedObservation, ...]:
-    """How fast an answer was written and its prompt read; `depth_tokens`: in the context when half of it was done."""
+    """How fast an answer was written and its prompt read; `depth_tokens`: in the context when half of it was done.
+
+    `n_written` and `n_read` tokens were counted; too few say nothing of a speed.
+    """
+    seen = []
+    if decode_tokens_per_s and n_written >= _FEWEST_WRITTEN:
+        seen.append(_observed(Task.DECODE, fit, site, decode_tokens_per_s, depth_tokens))
+    if prefill_tokens_per_s and n_read >= _FEWEST_READ:
+        seen.append(_observed(Task.PREFILL, fit, site, prefill_tokens_per_s, max(0, depth_tokens - n_read // 2)))
+    return tuple(seen)
+
+
+def _observed(task: Task, fit: Fit, site: Site, tokens_per_s: float, depth_tokens: int) -> SpeedObservation:
+    times = decode_times if task is Task.DECODE else prefill_times
     place = (fit.candidate.shape, fit.placement, site.rooms)
-    now, before = site.speeds, site.speeds.priors
-    both = (
-        (Task.DECODE, decode_tokens_per_s, decode_times, depth_tokens),
-        (Task.PREFILL, prefill_tokens_per_s, prefill_times, 0),
+    return SpeedObservation(
+        task=task,
+        model=_model(fit),
+        times=_busy(times(*place, site.speeds.priors, depth_tokens)),
+        said_s=_total_s(times(*place, site.speeds, depth_tokens)),
+        measured_s=1 / tokens_per_s,
+        when_s=_NOT_YET,
     )
-    return tuple(
-        SpeedObservation(task, _model(fit), _busy(times(*place, before, depth)), _total_s(times(*place, now, depth)),
-                         1 / measured, _NOT_YET)
-        for task, measured, times, depth in both
-        if measured
-    )  # fmt: skip
 
 
 def _side_by_side(

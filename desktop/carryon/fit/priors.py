@@ -65,8 +65,8 @@ _GENERATIONS = {
 # A GPU that nobody knows: cautious on every count.
 _UNKNOWN = Character(0.75, 0.35, 100, 0.25, 8)
 
-# A mixture reads a prompt with small batches for each expert: qwen3moe 30B.A3B and gpt-oss 20B on an RTX 4090, batches of
-# 512 to 1024 (llama.cpp #15631).
+# A mixture reads a prompt with small batches for each expert: qwen3moe 30B.A3B and gpt-oss 20B on an RTX 4090, with
+# batches of 512 to 1024 (llama.cpp #15631).
 MOE_PREFILL_SHARE = 0.4
 
 # Vulkan against the makers' own backend, as shares of it: NVIDIA loses at prefill (llama.cpp discussion #10879), AMD's
@@ -79,6 +79,9 @@ _NETWORK_LAYER_US = 150.0  # over RPC: every graph goes through the network
 # engine, which has to unpack what it reads.
 CPU_SHARE_OF_PAPER, CPU_SHARE_OF_PROBED, CPU_KV_SHARE, CPU_LAYER_US = 0.65, 0.75, 0.5, 20.0
 CPU_UNPACKING = 0.6
+CPU_START_LAYERS = 10.0  # waking the threads costs about as much as so many layers
+# Our own loop takes 0.03 ms a token (tests/benchmarks/bench_python_cost.py), sending and sampling about as much.
+TOKEN_S = 0.05e-3
 # A processor's cores reach only a part of the bandwidth that is built for the GPU beside them (Apple, Strix Halo).
 CPU_SHARE_OF_UNIFIED = 0.5
 # One core of a desktop cannot unpack 4-bit weights faster than this, whatever the RAM gives.

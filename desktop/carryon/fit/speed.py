@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from carryon.fit import priors
-from carryon.fit.calibration import NOTHING, DeviceTime, Learnt, Task
+from carryon.fit.calibration import ENGINE, NOTHING, DeviceTime, Learnt, Task
 from carryon.fit.placement import Placement
 from carryon.fit.room import Backend, Room, Rooms
 from carryon.fit.traffic import Traffic, Traffics, traffics
@@ -64,11 +64,12 @@ class Speeds:
 
     ram: DeviceSpeed
     gpus: tuple[DeviceSpeed, ...] = ()
+    token_s: float = priors.TOKEN_S  # what every token costs beside its layers: the loop around them, sampling, sending
 
     @property
     def priors(self) -> "Speeds":
         """The same without anything learnt."""
-        return Speeds(self.ram.prior or self.ram, tuple(one.prior or one for one in self.gpus))
+        return Speeds(self.ram.prior or self.ram, tuple([one.prior or one for one in self.gpus]))
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ def speeds_of(
     ram_peak = ram_bytes_per_s or ram_class(machine.cpu).bytes_per_s
     gpus = (_gpu_speed(room, _part(machine, rooms, room), ram_peak) for room in rooms.gpus)
     corrected = (_corrected(one, room, learnt) for one, room in zip(gpus, rooms.gpus, strict=True))
-    return Speeds(_corrected(ram, rooms.ram, learnt), tuple(corrected))
+    token = learnt.lesson(Task.DECODE, ENGINE, Backend.OTHER)
+    return Speeds(_corrected(ram, rooms.ram, learnt), tuple(corrected), token.step_s if token else priors.TOKEN_S)
 
 
 def decode_pace(
@@ -103,7 +105,7 @@ def decode_pace(
 ) -> Pace:
     """Tokens per second while an answer is written, with so many tokens in the context."""
     times = decode_times(shape, placement, rooms, speeds, depth_tokens)
-    return _pace(times, [one.basis for one in (speeds.ram, *speeds.gpus)])
+    return _pace(times, [*(one.basis for one in (speeds.ram, *speeds.gpus)), Basis.MEASURED])
 
 
 def prefill_pace(
@@ -117,20 +119,21 @@ def prefill_pace(
 def decode_times(
     shape: ModelShape, placement: Placement, rooms: Rooms, speeds: Speeds, depth_tokens: int = 0
 ) -> tuple[DeviceTime, ...]:
-    """The time of one token on the RAM's side and on each GPU: they work one after the other, so it is a sum."""
+    """The time of one token on the RAM's side, on each GPU and around them: one after the other, so it is a sum."""
     passes = traffics(shape, placement, rooms, depth_tokens)
     overheads = [
         priors.layer_overhead(room.backend, shape.is_moe, passes.is_sandwiched) for room in (rooms.ram, *rooms.gpus)
     ]
     guests = sum(passes.cpu_expert_layers)  # layers of which only the experts are here
-    at_cpu = _decode(rooms.ram, passes.ram, speeds.ram, passes.ram.n_layers * overheads[0] + guests)
+    starts = priors.CPU_START_LAYERS if passes.ram.n_layers or guests else 0.0
+    at_cpu = _decode(rooms.ram, passes.ram, speeds.ram, passes.ram.n_layers * overheads[0] + guests + starts)
     gpus = (
         _decode(room, one, speed, one.n_layers * overhead + hop_s * _inverse(speed.layer_s))
         for room, one, speed, overhead, hop_s in zip(
             rooms.gpus, passes.gpus, speeds.gpus, overheads[1:], _hops(passes), strict=True
         )
     )
-    return (at_cpu, *gpus)
+    return (at_cpu, *gpus, DeviceTime(ENGINE, Backend.OTHER, 0.0, 1.0, 1.0, speeds.token_s))
 
 
 def prefill_times(
