@@ -2,8 +2,8 @@
 
     python tests/benchmarks/bench_fit_slider.py [--rounds 60]
 
-A frame is 16 ms. The plan is made and the page is drawn on the main thread, one after the other, at every movement; both
-are counted in time of this thread, so that what else runs on the machine is not. The model is a true header.
+A frame is 16 ms. The plan is made and the page is drawn on the main thread, one after the other, at every movement;
+both are counted in time of this thread, so that what else runs on the machine is not. The model is a true header.
 """
 
 import argparse
@@ -39,7 +39,8 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     app = make_application()
     theme.apply(app, Theme.LIGHT, 100)
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; milliseconds a movement, median (worst), goal {FRAME_MS}")
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    print(f"milliseconds a movement, median (worst), goal {FRAME_MS}")
     with tempfile.TemporaryDirectory() as folder:
         for name in MODELS:
             plan_ms, draw_ms = _measured(app, name, Path(folder), rounds)

@@ -19,6 +19,7 @@ from carryon.app.models import guide
 from carryon.app.services import Services
 from carryon.base.errors import AppError
 from carryon.base.settings import Settings
+from carryon.chat.message import Figures
 from carryon.hardware.machine import Machine
 from carryon.ui import texts
 from carryon.ui.banners import Banners
@@ -35,11 +36,16 @@ from carryon.ui.widgets.spacing import sized, spaced
 from carryon.ui.widgets.toast import Toast
 
 if TYPE_CHECKING:
+    from carryon.ui.fit.page import FitPage
     from carryon.ui.loading.page import LoadDialog
     from carryon.ui.settings.page import SettingsPage
     from carryon.ui.welcome import WelcomePage
 
-RAIL = (RailItem(texts.CHAT, "ph.chat-circle-text", "Ctrl+1"), RailItem(texts.SETTINGS, "ph.gear", "Ctrl+6"))
+RAIL = (
+    RailItem(texts.CHAT, "ph.chat-circle-text", "Ctrl+1"),
+    RailItem(texts.FIT, "ph.gauge", "Ctrl+5"),
+    RailItem(texts.SETTINGS, "ph.gear", "Ctrl+6"),
+)
 FIRST_SIZE = (1180, 780)
 
 
@@ -47,9 +53,9 @@ class Page(IntEnum):
     """What the window shows; the number is the page's place on the rail, where it has one."""
 
     CHAT = 0
-    SETTINGS = 1
-    WELCOME = 2
-
+    FIT = 1
+    SETTINGS = 2
+    WELCOME = 3
 
 
 class Window(QMainWindow):
@@ -59,7 +65,7 @@ class Window(QMainWindow):
 
     def __init__(self, services: Services, meter: Metering = metering) -> None:
         super().__init__()
-        self._services = services
+        self._services, self._meter = services, meter
         self.page = Page.CHAT
         self._is_look_asked = False
         self.machine = MachineWatch(services.runner, services.probing)
@@ -75,6 +81,7 @@ class Window(QMainWindow):
     def begin(self) -> None:
         """What must not delay the first painted frame: meters and the look at the machine."""
         self.status.begin()
+        self.machine.listen(self._services.host.set_machine)
         self.machine.listen(self._machine_found)
         self.machine.look()
 
@@ -90,9 +97,11 @@ class Window(QMainWindow):
     def show_page(self, page: Page) -> None:
         """Opens a page of the rail."""
         self.page = page
-        self.rail.show_current(Page.SETTINGS if page == Page.SETTINGS else Page.CHAT)
+        self.rail.show_current(Page.CHAT if page == Page.WELCOME else page)
         if page == Page.SETTINGS:
             self.settings.refresh()
+        elif page == Page.FIT:
+            self.fit.refresh()
         widget = self._widget_of(page)
         self._pages.setCurrentWidget(widget)
         self.memory.hide()
@@ -107,11 +116,22 @@ class Window(QMainWindow):
     def load_dialog(self) -> "LoadDialog":
         from carryon.ui.loading.page import LoadDialog
 
-        dialog = LoadDialog(self._services, self)
+        dialog = LoadDialog(self._services, self, self._meter)
         dialog.file_wanted.connect(self.choose_file)
         dialog.log_wanted.connect(self.show_log)
         self.machine.listen(dialog.set_machine)
         return dialog
+
+    @cached_property
+    def fit(self) -> "FitPage":
+        from carryon.ui.fit.page import FitPage
+
+        page = FitPage(self._services)
+        page.load_wanted.connect(self.show_load_dialog)
+        page.notice_wanted.connect(self.say)
+        self._pages.addWidget(page)
+        self.machine.listen(page.set_machine)
+        return page
 
     @cached_property
     def settings(self) -> "SettingsPage":
@@ -142,7 +162,7 @@ class Window(QMainWindow):
     def show_load_dialog(self, wish: LoadWish | None = None) -> None:
         """The load dialog, with the model of a wish or with the current one."""
         self.memory.hide()
-        self.load_dialog.open_with(wish.file if wish else None)
+        self.load_dialog.open_with(wish=wish)
 
     def choose_file(self) -> None:
         """The system's file dialog; its answer goes to the load dialog."""
@@ -248,7 +268,7 @@ class Window(QMainWindow):
         self.chat.machine_wanted.connect(self.show_machine)
         self.chat.notice_wanted.connect(self.say)
         self.chat.log_wanted.connect(self.show_log)
-        self.chat.answered.connect(lambda message: self.status.show_speed(message.figures.tokens_per_s))
+        self.chat.answered.connect(lambda message: self._answered(message.figures))
         self.banners.load_wanted.connect(self._services.host.load)
         self.banners.change_wanted.connect(self.show_load_dialog)
         self.banners.log_wanted.connect(self.show_log)
@@ -261,6 +281,7 @@ class Window(QMainWindow):
     def _keys(self) -> dict[str, Callable[[], object]]:
         return {
             "Ctrl+1": lambda: self.show_page(Page.CHAT),
+            "Ctrl+5": lambda: self.show_page(Page.FIT),
             "Ctrl+6": lambda: self.show_page(Page.SETTINGS),
             "Ctrl+,": lambda: self.show_page(Page.SETTINGS),
             "Ctrl+N": lambda: self._in_chat(self.chat.new_chat),
@@ -277,6 +298,8 @@ class Window(QMainWindow):
         match page:
             case Page.CHAT:
                 return self.chat
+            case Page.FIT:
+                return self.fit
             case Page.SETTINGS:
                 return self.settings
             case Page.WELCOME:
@@ -297,6 +320,11 @@ class Window(QMainWindow):
             self.memory.hide()
         else:
             self.chat.stop()
+
+    def _answered(self, figures: Figures) -> None:
+        self.status.show_speed(figures.tokens_per_s)
+        prefill = figures.prompt_n / figures.prompt_ms * 1000 if figures.prompt_ms > 0 and figures.prompt_n else None
+        self._services.host.answered(figures.tokens_per_s, prefill)
 
     def _model_turned(self, state: ModelState) -> None:
         self.status.show_state(state)

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QPlainTextEdit,
     QPushButton,
     QScrollBar,
+    QTableView,
 )
 
 from carryon.app.host import LoadedModel, LoadWish
@@ -33,7 +34,7 @@ CONTROLS = (
     QAbstractButton, QAbstractItemView, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit, QPlainTextEdit,
     MemoryBar, Meter,
 )
-PLACES = ("chat", "settings", "welcome", "load", "memory", "shortcuts", "log")
+PLACES = ("chat", "fit", "settings", "welcome", "load", "memory", "shortcuts", "log")
 
 
 @pytest.fixture
@@ -47,6 +48,12 @@ def show(make_window, tmp_path, qtbot):
         match place:
             case "chat" | "settings" | "welcome":
                 window.show_page({"chat": Page.CHAT, "settings": Page.SETTINGS, "welcome": Page.WELCOME}[place])
+                return window
+            case "fit":
+                window.show_page(Page.FIT)
+                window.fit.presenter.choose_path(tiny_gguf.random_model(tmp_path / "tiny.gguf"))
+                window.fit.presenter.plan_for_parts(("GeForce RTX 4090",), 64 * 2**30)
+                qtbot.waitUntil(lambda: window.fit.presenter.form.plan is not None)
                 return window
             case "load":
                 path = tiny_gguf.random_model(tmp_path / "tiny.gguf")
@@ -76,8 +83,8 @@ def controls(place):
 
 
 def inside_another(widget):
-    """The line of a spin box or a combo box belongs to it, a sign in a line to the line."""
-    return isinstance(widget.parentWidget(), QAbstractSpinBox | QComboBox | QLineEdit)
+    """The line of a spin box or a combo box belongs to it, a sign in a line to the line, its titles to a table."""
+    return isinstance(widget.parentWidget(), QAbstractSpinBox | QComboBox | QLineEdit | QTableView)
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -90,7 +97,7 @@ def spoken_text(control):
     return isinstance(control, QAbstractButton) and control.text().strip()
 
 
-@pytest.mark.parametrize("place", ["chat", "settings", "welcome", "load"])
+@pytest.mark.parametrize("place", ["chat", "fit", "settings", "welcome", "load"])
 def test_every_control_can_be_reached_by_the_tab_key(show, place):
     shown = show(place)
     reached, widget = set(), shown.nextInFocusChain()

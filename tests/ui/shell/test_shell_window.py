@@ -67,13 +67,13 @@ def test_the_rail_opens_pages(make_window, qtbot):
 
 
 def test_only_pages_that_exist_are_on_the_rail(make_window):
-    assert [one.text() for one in make_window().rail._group.buttons()] == ["Chat", "Settings"]
+    assert [one.text() for one in make_window().rail._group.buttons()] == ["Chat", "Fit", "Settings"]
 
 
 @pytest.mark.parametrize(
     ("key", "page"),
     [
-        (Qt.Key.Key_6, Page.SETTINGS), (Qt.Key.Key_Comma, Page.SETTINGS),
+        (Qt.Key.Key_5, Page.FIT), (Qt.Key.Key_6, Page.SETTINGS), (Qt.Key.Key_Comma, Page.SETTINGS),
         (Qt.Key.Key_1, Page.CHAT), (Qt.Key.Key_N, Page.CHAT),
     ],
 )

@@ -1,9 +1,10 @@
 """The answer: memory bars, the verdict and its reasons, the speed, what would make it better, and what can be done."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from carryon.fit import words
 from carryon.fit.plan import Change, Repair
@@ -14,7 +15,10 @@ from carryon.ui.widgets.controls import button, label
 from carryon.ui.widgets.flow import FlowLayout
 from carryon.ui.widgets.memory_bars import MemoryBars
 from carryon.ui.widgets.spacing import OnTheme, spaced
+from carryon.ui.widgets.steady_label import SteadyLabel
 from carryon.ui.widgets.verdict import VerdictLabel
+
+RESTS_MS = 120  # so long after the last movement the links follow: until then they do what they say
 
 
 class AnswerCard(QFrame):
@@ -31,14 +35,17 @@ class AnswerCard(QFrame):
         self.setAccessibleName("How it fits")
         self._bars = MemoryBars()
         self._verdict = VerdictLabel()
-        self._pace = label("", "soft", wraps=True, selectable=True)
-        self._reasons = Sentences()
+        self._pace = SteadyLabel("soft")
+        self._reasons = SteadyLabel(dots=True)
         self.load = button(texts.LOAD, "primary", on_click=self.load_wanted.emit)
         self._copy = button(texts.COPY_COMMAND, on_click=self.command_wanted.emit)
         self._not_here = button("", "link", on_click=lambda: self.quant_wanted.emit(self._here))
         self._here = ""
         self._repairs = Links(texts.TRY, self._repair_pressed)
         self._offered: tuple[Repair, ...] = ()
+        self._form = Form()
+        self._rest = QTimer(self, singleShot=True, interval=RESTS_MS)
+        self._rest.timeout.connect(self.settle)
         self._arrange()
 
     def show_form(self, form: Form) -> None:
@@ -50,20 +57,34 @@ class AnswerCard(QFrame):
         self._verdict.show_verdict(
             fit.verdict, words.verdict_sentence(fit, form.plan.rooms), has_gpu=texts.has_gpu(form)
         )
-        self._pace.setText(texts.pace_line(form))
-        self._reasons.show_sentences(texts.reasons(form))
+        self._pace.show_words(texts.pace_line(form))
+        self._reasons.show_words("\n".join(texts.reasons(form)))
         self.load.setVisible(form.can_load)
+        is_another = form.subject is not self._form.subject
+        self._form = form
+        if is_another:
+            self.settle()
+            return
+        self._words_box.setMinimumHeight(self._words_box.height())  # what stands below must not jump while one drags
+        self._rest.start()
+
+    def settle(self) -> None:
+        """The person rests: now the links follow, and the card takes the height that it needs."""
+        form = self._form
+        if form.plan is None:
+            return
         self._here = texts.here_quant(form) or ""
         self._not_here.setText(texts.not_here_text(form))
         self._not_here.setAccessibleName(self._not_here.text())
         self._not_here.setVisible(bool(self._here))
         self._offered = form.plan.repairs
         self._repairs.show_links([texts.repair_text(one, form) for one in form.plan.repairs], self._by_hand())
+        self._words_box.setMinimumHeight(0)
 
     @property
     def containers(self) -> tuple[QWidget, ...]:
         """The widgets whose layout waits until everything is drawn."""
-        return self, self._reasons, self._repairs
+        return self, self._words_box, self._repairs
 
     def _arrange(self) -> None:
         said = QVBoxLayout()
@@ -77,10 +98,15 @@ class AnswerCard(QFrame):
         column = QVBoxLayout(self)
         spaced(column, (18, 16, 18, 16), 12)
         column.addWidget(self._bars)
-        column.addLayout(spaced(row, (0, 4, 0, 0), 10))
-        column.addWidget(self._reasons)
-        column.addWidget(self._not_here, 0, Qt.AlignmentFlag.AlignLeft)
-        column.addWidget(self._repairs)
+        self._words_box = QWidget()
+        below = QVBoxLayout(self._words_box)
+        spaced(below, gap=12)
+        below.addLayout(spaced(row, (0, 4, 0, 0), 10))
+        below.addWidget(self._reasons)
+        below.addWidget(self._not_here, 0, Qt.AlignmentFlag.AlignLeft)
+        below.addWidget(self._repairs)
+        below.addStretch(1)
+        column.addWidget(self._words_box)
 
     def _by_hand(self) -> set[int]:
         """The repairs that the person has to do: Carryon closes no other program."""
@@ -88,36 +114,6 @@ class AnswerCard(QFrame):
 
     def _repair_pressed(self, index: int) -> None:
         self.repair_wanted.emit(self._offered[index])
-
-
-class Sentences(QWidget):
-    """Sentences under each other, a dot before each; the labels are kept while their words change."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._lines: list[tuple[QWidget, QLabel]] = []
-        self._column = QVBoxLayout(self)
-        spaced(self._column, gap=3)
-
-    def show_sentences(self, sentences: Sequence[str]) -> None:
-        """Replaces the sentences."""
-        while len(self._lines) < len(sentences):
-            self._lines.append(self._line())
-        for index, (line, said) in enumerate(self._lines):
-            text = sentences[index] if index < len(sentences) else ""
-            if text != said.text():
-                said.setText(text)
-            line.setVisible(bool(text))
-        self.setVisible(bool(sentences))
-
-    def _line(self) -> tuple[QWidget, QLabel]:
-        line, said = QWidget(), label("", wraps=True, selectable=True)
-        row = QHBoxLayout(line)
-        spaced(row, (4, 0, 0, 0), 8)
-        row.addWidget(label("•", "faint"), 0, Qt.AlignmentFlag.AlignTop)
-        row.addWidget(said, 1)
-        self._column.addWidget(line)
-        return line, said
 
 
 class Links(QWidget):
@@ -140,7 +136,7 @@ class Links(QWidget):
     def show_links(self, words: list[str], only_words: set[int]) -> None:
         """Replaces the links; none hides the line. Those of `only_words` cannot be pressed."""
         for index in range(len(self._links), len(words)):
-            link = button("", "link", on_click=lambda index=index: self._on_press(index))
+            link = button("", "link", on_click=partial(self._on_press, index))
             self._links.append(link)
             self._flow.addWidget(link)
         for index, link in enumerate(self._links):

@@ -1,7 +1,7 @@
 """Which machine the plan is for: this one, one put together from parts, or one that a file describes."""
 
-from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QAction
+from PySide6.QtCore import Qt, QTimer, Signal, SignalInstance
+from PySide6.QtGui import QAction, QWheelEvent
 from PySide6.QtWidgets import QComboBox, QCompleter, QFrame, QHBoxLayout, QLabel, QMenu, QVBoxLayout, QWidget
 
 from carryon.base.units import MEMORY_GB
@@ -157,7 +157,7 @@ class _GpuField(QComboBox):
         """The chosen name; None for a machine without a GPU."""
         return None if self._last == texts.NO_GPU else self._last
 
-    def wheelEvent(self, event) -> None:
+    def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()
 
     def _take(self) -> None:
@@ -173,7 +173,7 @@ class _GpuField(QComboBox):
             self.chosen.emit()
 
 
-def _action(menu: QMenu, text: str, wanted) -> QAction:
+def _action(menu: QMenu, text: str, wanted: SignalInstance) -> QAction:
     action = menu.addAction(text)
     action.triggered.connect(lambda: wanted.emit())
     return action

@@ -1,5 +1,6 @@
 """The Fit page: joins the choices, the answer, the table of quants and what training would take."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QRect, Qt, QTimer, Signal
@@ -8,6 +9,7 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QVBoxLayout, QWi
 
 from carryon.app.models import guide
 from carryon.app.services import Services
+from carryon.base.errors import AppError
 from carryon.hardware.machine import Machine
 from carryon.ui import theme
 from carryon.ui.fit import texts
@@ -20,7 +22,7 @@ from carryon.ui.fit.quant_table import QuantTable
 from carryon.ui.fit.training import TrainingCard
 from carryon.ui.widgets.controls import button, label
 from carryon.ui.widgets.flow import FlowLayout
-from carryon.ui.widgets.reason_card import ReasonCard
+from carryon.ui.widgets.reason_card import Action, ReasonCard
 from carryon.ui.widgets.scroll import Scroll
 from carryon.ui.widgets.spacing import OnTheme, laid_out_once, sized, spaced
 
@@ -107,7 +109,7 @@ class FitPage(Scroll):
         self._machine_error: ReasonCard | None = None
 
     def _arrange(self) -> None:
-        page = QWidget()
+        page = self._content = QWidget()
         around = QHBoxLayout(page)
         spaced(around, (32, 18, 32, 24), 0)
         around.addStretch(1)
@@ -200,14 +202,19 @@ class FitPage(Scroll):
         self._why_best.setText(texts.best_text(form))
 
     def _draw_errors(self, form: Form) -> None:
-        actions = [(texts.CHOOSE_ANOTHER, self.choose_file), (texts.TRY_AGAIN, lambda: self.presenter.read_again())]
+        actions: list[Action] = [
+            (texts.CHOOSE_ANOTHER, self.choose_file),
+            (texts.TRY_AGAIN, lambda: self.presenter.read_again()),
+        ]
         if form.subject:  # the model is fine, what was asked of it is not
             actions = [(texts.RESET, lambda: self.presenter.reset())]
         self._error = self._card_for(self._error, form.error, actions, before=self._empty)
         actions = [(texts.MACHINE_FILE, self.choose_machine_file)]
         self._machine_error = self._card_for(self._machine_error, form.machine_error, actions, before=self._choices)
 
-    def _card_for(self, card, error, actions, before: QWidget) -> ReasonCard | None:
+    def _card_for(
+        self, card: ReasonCard | None, error: AppError | None, actions: list[Action], before: QWidget
+    ) -> ReasonCard | None:
         """One card a place, made when it is first needed."""
         if error is None:
             if card:
@@ -231,7 +238,7 @@ class FitPage(Scroll):
 
     def _show_row(self, row: QRect) -> None:
         """The arrow keys may choose a row that stands below what is seen."""
-        centre = self._table.viewport().mapTo(self.widget(), row.center())
+        centre = self._table.viewport().mapTo(self._content, row.center())
         self.ensureVisible(0, centre.y(), 0, row.height())
 
     def _load(self) -> None:
@@ -243,7 +250,7 @@ class FitPage(Scroll):
         QGuiApplication.clipboard().setText(texts.command(self.presenter.form))
         self.notice_wanted.emit(texts.COPIED, None)
 
-    def _ask_file(self, title: str, kinds: str, start: str, take) -> None:
+    def _ask_file(self, title: str, kinds: str, start: str, take: Callable[[Path], None]) -> None:
         dialog = QFileDialog(self, title, start, kinds)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

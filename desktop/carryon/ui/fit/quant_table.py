@@ -40,14 +40,16 @@ class QuantModel(QAbstractTableModel):
 
     def show_rows(self, rows: Sequence[Row], memory_header: str, *, has_gpu: bool) -> None:
         """Replaces the rows; where the quants are the same, only their figures change and the choice stays."""
-        same = [row.quant for row in rows] == [row.quant for row in self.rows]
-        if not same:
+        old, had_gpu = self.rows, self.has_gpu
+        if [row.quant for row in rows] != [row.quant for row in old]:
             self.beginResetModel()
-        self.rows, self.has_gpu = tuple(rows), has_gpu
-        if not same:
+            self.rows, self.has_gpu = tuple(rows), has_gpu
             self.endResetModel()
-        elif self.rows:
-            self.dataChanged.emit(self.index(0, 0), self.index(len(self.rows) - 1, len(texts.COLUMNS) - 1))
+        elif rows:
+            self.rows, self.has_gpu = tuple(rows), has_gpu
+            for column in range(len(texts.COLUMNS)):
+                if has_gpu != had_gpu or _differ(old, self.rows, column):
+                    self.dataChanged.emit(self.index(0, column), self.index(len(rows) - 1, column))
         if memory_header != self._memory_header:
             self._memory_header = memory_header
             self.headerDataChanged.emit(Qt.Orientation.Horizontal, 3, 3)
@@ -76,6 +78,13 @@ class QuantModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return alignment(section)
         return None
+
+
+def _differ(old: Sequence[Row], new: Sequence[Row], column: int) -> bool:
+    """Whether a column has to be painted anew; the tags stand beside the quant."""
+    if column == QUANT:
+        return any(one.tags != other.tags for one, other in zip(old, new, strict=True))
+    return any(one.cells[column] != other.cells[column] for one, other in zip(old, new, strict=True))
 
 
 def alignment(column: int) -> Qt.AlignmentFlag:
@@ -200,7 +209,7 @@ class QuantTable(QTableView):
         return max(title, max((self._wide(row.cells[column]) for row in rows), default=0) + sign) + 2
 
     def _wide_quant(self, row: Row) -> int:
-        tags = sum(self._wide(tag, is_small=True) + theme.px(8) for tag, _ in _tags(row))
+        tags = sum(self._wide(tag, is_small=True) + theme.px(8) for tag in row.tags)
         return self._wide(row.quant, is_strong=True) + tags
 
     def _wide(self, words: str, *, is_small: bool = False, is_strong: bool = False) -> int:
@@ -218,6 +227,7 @@ class _Header(QHeaderView):
     def __init__(self, table: QuantTable) -> None:
         super().__init__(Qt.Orientation.Horizontal, table)
         self._table = table
+        self.setAccessibleName("What the columns are")
         self.setHighlightSections(False)
         self.setSectionsClickable(False)
         self.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
@@ -283,7 +293,8 @@ def _paint_quant(painter: QPainter, font: QFont, rect: QRect, row: Row, *, is_st
     name = strong(font) if is_strong else font
     used = _paint_words(painter, name, rect, row.quant, "text")
     tag_font = small(font)
-    for tag, role in _tags(row):
+    for tag in row.tags:
+        role = "accent" if tag == texts.BEST else "soft"
         rect = rect.adjusted(used + theme.px(8), 0, 0, 0)
         used = _paint_words(painter, tag_font, rect, tag, role)
 
@@ -305,10 +316,6 @@ def _paint_words(
     cut = QFontMetrics(font).elidedText(words, Qt.TextElideMode.ElideRight, max(0, rect.width()))
     painter.drawText(rect, align or (Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter), cut)
     return QFontMetrics(font).horizontalAdvance(cut)
-
-
-def _tags(row: Row) -> list[tuple[str, str]]:
-    return [(texts.BEST, "accent")] * row.is_best + [(texts.HERE, "soft")] * row.is_here
 
 
 def small(font: QFont) -> QFont:

@@ -84,11 +84,15 @@ class Row:
     cells: tuple[str, ...]  # as COLUMNS
 
     @property
+    def tags(self) -> tuple[str, ...]:
+        """What stands beside the quant."""
+        return (BEST,) * self.is_best + (HERE,) * self.is_here
+
+    @property
     def spoken(self) -> str:
         """The whole line for a screen reader."""
-        tags = [BEST] * self.is_best + [HERE] * self.is_here
         named = (f"{name} {cell}" for name, cell in zip(COLUMNS[1:], self.cells[1:], strict=True))
-        return ", ".join((self.quant, *tags, *named))
+        return ", ".join((self.quant, *self.tags, *named))
 
 
 def source_text(source: Source) -> str:

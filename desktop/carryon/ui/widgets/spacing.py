@@ -27,8 +27,8 @@ class OnTheme(QObject):
 
 @contextmanager
 def laid_out_once(*containers: QWidget) -> Iterator[None]:
-    """While it lasts these widgets lay nothing out: Qt does it for every child that appears, up to the top each time."""
-    layouts = [one.layout() for one in containers]
+    """These widgets lay nothing out meanwhile: Qt does it for every child that appears, up to the top each time."""
+    layouts = [layout for one in containers if (layout := one.layout()) is not None]
     for layout in layouts:
         layout.setEnabled(False)
     try:

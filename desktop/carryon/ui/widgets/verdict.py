@@ -6,8 +6,9 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from carryon.fit.plan import Verdict
 from carryon.ui import theme
-from carryon.ui.widgets.controls import label, rename
+from carryon.ui.widgets.controls import rename
 from carryon.ui.widgets.spacing import OnTheme, spaced
+from carryon.ui.widgets.steady_label import SteadyLabel
 
 # Every verdict has a shape of its own; colours are roles of the palette.
 _ICONS = {
@@ -44,7 +45,7 @@ class VerdictLabel(QWidget):
         self._verdict: Verdict | None = None
         self._has_gpu = True
         self._sign = QLabel()
-        self._words = label("", "good", wraps=True, selectable=True)
+        self._words = SteadyLabel("good")
         row = QHBoxLayout(self)
         spaced(row, gap=8)
         row.addWidget(self._sign, 0, Qt.AlignmentFlag.AlignTop)
@@ -55,7 +56,7 @@ class VerdictLabel(QWidget):
         """Replaces what is said; `words` come from fit/words.py."""
         is_other_sign = (verdict, has_gpu) != (self._verdict, self._has_gpu)
         self._verdict, self._has_gpu = verdict, has_gpu
-        self._words.setText(words)
+        self._words.show_words(words)
         self.setAccessibleName(words)
         if is_other_sign:
             self._paint()
