@@ -45,7 +45,22 @@ def chosen(fits: Sequence[Fit]) -> Fit:
     return next((pick for pick in picks if pick is not None), None) or _nearest(fits)
 
 
-def chosen_context(candidates: Sequence[Candidate], site: Site, wishes: Wishes) -> int:
+class Trials:
+    """Fits of candidates with some context, each planned once."""
+
+    def __init__(self, site: Site, wishes: Wishes) -> None:
+        self._site, self._wishes = site, wishes
+        self._fits: dict[tuple[int, int], Fit] = {}
+
+    def fit(self, candidate: Candidate, n_ctx: int) -> Fit:
+        """The best way to load it with this context."""
+        key = id(candidate), n_ctx
+        if key not in self._fits:
+            self._fits[key] = best_fit(candidate, self._site, replace(self._wishes, n_ctx=n_ctx))
+        return self._fits[key]
+
+
+def chosen_context(candidates: Sequence[Candidate], trials: Trials) -> int:
     """The context to plan for where none is wished: 8k, 16k where that costs nothing else, 4k where that saves the GPU.
 
     Never more than the model was trained for.
@@ -55,7 +70,7 @@ def chosen_context(candidates: Sequence[Candidate], site: Site, wishes: Wishes) 
     least, base, large = (min(trained, one) for one in (LEAST_CONTEXT, USUAL_CONTEXT, LARGE_CONTEXT))
 
     def pick(among: Sequence[Candidate], n_ctx: int) -> Fit:
-        return chosen([best_fit(one, site, replace(wishes, n_ctx=n_ctx)) for one in among])
+        return chosen([trials.fit(one, n_ctx) for one in among])
 
     first = pick(usual, base)
     if not first.verdict.fits:

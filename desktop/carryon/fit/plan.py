@@ -13,8 +13,7 @@ from carryon.fit.answers import Repair as Repair
 from carryon.fit.answers import Site as Site
 from carryon.fit.answers import Verdict as Verdict
 from carryon.fit.answers import Wishes as Wishes
-from carryon.fit.choice import chosen, chosen_context
-from carryon.fit.ladder import best_fit
+from carryon.fit.choice import Trials, chosen, chosen_context
 from carryon.fit.ladder import fewest_experts as fewest_experts
 from carryon.fit.ladder import largest_layers as largest_layers
 from carryon.fit.reasons import limit_of, reasons
@@ -33,9 +32,10 @@ def plan(model: Sequence[Candidate] | ModelShape, site: Site, wishes: Wishes = W
     candidates = (Candidate(model.quant, model),) if isinstance(model, ModelShape) else tuple(model)
     check(candidates, wishes, site.rooms)
     asked = [one for one in candidates if wishes.quant in (None, one.quant)]
-    n_ctx = wishes.n_ctx if wishes.n_ctx is not None else chosen_context(asked, site, wishes)
+    trials = Trials(site, wishes)
+    n_ctx = wishes.n_ctx if wishes.n_ctx is not None else chosen_context(asked, trials)
     settled = replace(wishes, n_ctx=n_ctx)
-    fits = tuple(best_fit(one, site, settled) for one in candidates)
+    fits = tuple(trials.fit(one, n_ctx) for one in candidates)
     best = chosen([fit for fit in fits if wishes.quant in (None, fit.candidate.quant)])
     offered = repairs(fits, site, settled, best)
     limit = limit_of(best, fits, site.rooms, offered)
