@@ -19,6 +19,7 @@ from carryon.base.errors import BadInput
 from carryon.fit.calibration import Learnt, MemoryLesson
 from carryon.fit.memory import Extras, Placement
 from carryon.fit.plan import Candidate, Change, Limit, Verdict, Wishes, assess, fewest_experts, largest_layers, plan
+from carryon.fit.speed import speeds_of
 from carryon.gguf.mix import QUANTS
 from carryon.gguf.quants import KvType
 
@@ -142,6 +143,11 @@ def test_other_quants_are_for_when_no_usual_one_is_any_good():
     best = planned("qwen3-30b-a3b", CPU_16GB, quants).best
     assert (best.candidate.quant, best.verdict) == ("IQ2_M", Verdict.RAM)
     assert any("smaller model" in one for one in planned("qwen3-30b-a3b", CPU_16GB, quants).reasons)
+
+
+def test_where_every_quant_is_slow_the_fastest_usual_one_is_recommended():
+    slow = replace(site(CPU_16GB), speeds=speeds_of(CPU_16GB, site(CPU_16GB).rooms, 5e9))
+    assert plan(candidates("llama31-8b"), slow).best.candidate.quant == "Q4_K_M"
 
 
 def test_a_model_born_in_four_bits_is_recommended_as_it_is():

@@ -18,7 +18,7 @@ PACE_BASES = {
     PaceBasis.MEASURED: "speed measured on this machine",
     PaceBasis.PROBED: "speed from the memory bandwidth measured here",
     PaceBasis.PARTS: "speed from the parts' published figures",
-    PaceBasis.GUESSED: "speed guessed: this part is not in our table",
+    PaceBasis.GUESSED: "speed partly guessed: not all parts are known",
 }
 MEMORY_BASES = {
     Basis.INSTANT: "memory calculated from the file's header",
