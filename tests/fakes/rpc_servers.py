@@ -11,6 +11,13 @@ class RpcServers:
 
     def __init__(self):
         self._children = []
+        self._shared = {}
+
+    def shared(self, number):
+        """The endpoint of one that tests use in turn."""
+        if number not in self._shared:
+            self._shared[number] = self.start()
+        return self._shared[number]
 
     def start(self):
         """The endpoint of a fresh server."""

@@ -3,6 +3,7 @@
 import pytest
 from fakes import tiny_gguf
 from fakes.real_worker import RealWorker
+from fakes.rpc_servers import RpcServers
 
 FOR_EVER = [" one", " two", " three", " four"]
 
@@ -30,6 +31,14 @@ def start_worker(tmp_path_factory):
     yield start
     for worker in workers:
         worker.end()
+
+
+@pytest.fixture(scope="session")
+def rpc_servers():
+    """Starts RPC servers on loopback; all of them are ended when the tests are over."""
+    servers = RpcServers()
+    yield servers
+    servers.end()
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,11 @@
 """The devices that the engine sees, and layers that really move to another one: an RPC server on loopback."""
 
 import json
-import socket
 import subprocess
 
 import pytest
 from fakes import tiny_gguf
-from fakes.real_worker import start_child, wait_until
+from fakes.real_worker import start_child
 
 from carryon.engine.protocol import DeviceKind
 
@@ -22,30 +21,6 @@ def test_devices_are_told_in_one_line():
     assert told["engine"]
 
 
-def answers(port):
-    with socket.socket() as knock:
-        return knock.connect_ex(("127.0.0.1", port)) == 0
-
-
-@pytest.fixture(scope="module")
-def rpc_server():
-    """Starts a real RPC server in a child and gives its endpoint; one server serves one engine at a time."""
-    children = []
-
-    def start():
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        children.append(start_child("carryon.worker.rpc_server", "--port", str(port), "--threads", "1",
-                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-        assert wait_until(lambda: answers(port), 20) is not None
-        return f"127.0.0.1:{port}"
-
-    yield start
-    for child in children:
-        child.stdin.close()
-        assert child.wait(2) == 0
-
-
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """Four layers, so that some, but not all, can move."""
@@ -54,9 +29,9 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def offloaded(start_worker, model, rpc_server):
+def offloaded(start_worker, model, rpc_servers):
     """Workers with 0, 2 and all 5 layers (the output layer counts) on the other device."""
-    return {n: start_worker(model, n_gpu_layers=n, rpc_endpoints=(rpc_server(),)) for n in (0, 2, 5)}
+    return {n: start_worker(model, n_gpu_layers=n, rpc_endpoints=(rpc_servers.start(),)) for n in (0, 2, 5)}
 
 
 def on_rpc(worker):
@@ -98,8 +73,8 @@ def test_ready_tells_how_many_layers_moved(offloaded):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("asked", [99, -1])
-def test_more_layers_than_there_are_is_all_of_them(start_worker, model, rpc_server, asked):
-    worker = start_worker(model, n_gpu_layers=asked, rpc_endpoints=(rpc_server(),))
+def test_more_layers_than_there_are_is_all_of_them(start_worker, model, rpc_servers, asked):
+    worker = start_worker(model, n_gpu_layers=asked, rpc_endpoints=(rpc_servers.start(),))
     assert worker.ready.n_gpu_layers == 5
     assert on_cpu(worker).kv_bytes == 0
 

@@ -102,7 +102,9 @@ class Refused:
 
     `facts` carries the numbers and names that the explanation needs, by reason:
     truncated {"expected_bytes", "actual_bytes"}, unsupported_architecture {"architecture"},
-    out_of_memory {"device", "wanted_bytes"}, rpc_unreachable {"endpoint"}, port_taken {"port"}.
+    out_of_memory {"device", "wanted_bytes"}, rpc_unreachable {"endpoint"}, port_taken {"port"},
+    missing_file {"path", "is_folder"},
+    bad_request {"gpus"} (not there) or {"kv_type", "block", "head_length"} (kv_type None: no flash attention).
     """
 
     reason: Reason

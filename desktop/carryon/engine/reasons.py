@@ -74,6 +74,8 @@ def _after_death(exit_code: int | None, doing: Doing) -> str:
 def _missing(refused: Refused, name: str) -> _Words:
     """A model in several files may lack one that was not named."""
     missing = Path(refused.facts.get("path") or name).name
+    if refused.facts.get("is_folder"):
+        return f"{missing} is a folder, not a model.", "Choose a GGUF file in it."
     if missing == name:
         return f"{name} is not there any more.", "Choose where the file is now."
     return f"{missing} is missing, a part of the same model.", "Put all parts of the model into one folder."
@@ -119,8 +121,23 @@ def _said(message: str, hint: str) -> Callable[[Refused, str], _Words]:
     return lambda _refused, name: (message.format(name=name), hint)
 
 
-def _bad_request(refused: Refused, _name: str) -> _Words:
+def _bad_request(refused: Refused, name: str) -> _Words:
+    if "kv_type" in refused.facts:
+        return _bad_cache(refused, name)
     return f"The engine cannot work with these settings: {refused.detail}.", "Change the settings in the load dialog."
+
+
+def _bad_cache(refused: Refused, name: str) -> _Words:
+    kv_type, block, head = (refused.facts.get(key) for key in ("kv_type", "block", "head_length"))
+    if not kv_type:
+        return (
+            f"{name} cannot have a quantized KV cache here: that takes flash attention, which it cannot use.",
+            "Choose f16 for the KV cache.",
+        )
+    return (
+        f"{name} cannot have a KV cache of {kv_type}, which packs {block} numbers together: its heads have {head}.",
+        "Choose f16 for the KV cache.",
+    )
 
 
 _REFUSALS: dict[Reason, Callable[[Refused, str], _Words]] = {

@@ -19,11 +19,11 @@ _LARGEST_UBATCH = 2**16
 _MOST_SEQUENCES = 256  # LLAMA_MAX_SEQ
 _MOST = 2**31 - 1
 _RANGES = {
-    "n_ctx": (1, _LARGEST_CONTEXT),
-    "n_gpu_layers": (-1, _MOST),
-    "n_cpu_experts": (0, _MOST),
-    "n_ubatch": (1, _LARGEST_UBATCH),
-    "n_parallel": (1, _MOST_SEQUENCES),
+    "n_ctx": ("the context in tokens", 1, _LARGEST_CONTEXT),
+    "n_gpu_layers": ("the number of GPU layers", -1, _MOST),
+    "n_cpu_experts": ("the number of layers with experts in RAM", 0, _MOST),
+    "n_ubatch": ("the batch in tokens", 1, _LARGEST_UBATCH),
+    "n_parallel": ("the number of parallel slots", 1, _MOST_SEQUENCES),
 }
 _NO_GPU = "No GPU was found, so all layers run on the CPU."
 
@@ -92,12 +92,12 @@ def physical_cores() -> int:
 
 def _complaint(request: LoadRequest) -> str | None:
     """What makes no sense about the request, as a phrase."""
-    for name, (least, most) in _RANGES.items():
+    for name, (words, least, most) in _RANGES.items():
         value = getattr(request, name)
         if type(value) is not int or not least <= value <= most:
-            return f"{name} must be a whole number from {least} to {most}"
+            return f"{words} must be a whole number from {least:,} to {most:,}"
     if request.n_threads is not None and (type(request.n_threads) is not int or request.n_threads < 1):
-        return "n_threads must be at least 1"
+        return "the number of threads must be at least 1"
     return _complaint_about_split(request)
 
 
@@ -107,7 +107,7 @@ def _complaint_about_split(request: LoadRequest) -> str | None:
     if len(set(request.gpus)) < len(request.gpus):
         return "a GPU is named twice"
     if request.gpus and request.split and len(request.gpus) != len(request.split):
-        return f"there are {len(request.gpus)} GPUs but {len(request.split)} shares"
+        return "there are not as many shares as GPUs"
     if not all(isinstance(share, int | float) and math.isfinite(share) and share >= 0 for share in request.split):
         return "the shares of the GPUs must be numbers from 0 up"
     return "the shares of the GPUs are all 0" if request.split and not any(request.split) else None

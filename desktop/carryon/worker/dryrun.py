@@ -23,6 +23,7 @@ from carryon.worker.engine_log import EngineLog
 from carryon.worker.llama import Context, LoadFailed, Model
 from carryon.worker.memory import memory_per_device
 from carryon.worker.parameters import Placing, Sizing
+from carryon.worker.pipeline import SPLIT_LINES, tell_splits, without_forgotten_norms
 from carryon.worker.plan import CELL_BYTES, kv_bound_bytes
 from carryon.worker.refusals import LoadRefused, refusal_of_load
 
@@ -77,7 +78,9 @@ class Planner:
         self._log.lines.clear()
         context = Context(model, sizing)
         try:
-            memory = memory_per_device(model, context, self._devices, self._log.texts())
+            lines = self._log.texts()
+            memory = memory_per_device(model, context, self._devices, lines)
+            memory = without_forgotten_norms(memory, self._devices, lines, _norm_bytes(model, context, sizing))
             return Planned(f"llama.cpp {version()}", context.n_ctx, memory)
         finally:
             context.free()
@@ -88,7 +91,8 @@ def main() -> None:
     out = tie.take_stdout()
     tie.die_quietly()
     lines = _lines()
-    log = EngineLog()
+    tell_splits()
+    log = EngineLog(also=SPLIT_LINES)
     log.attach()
     L.llama_backend_init()
     planner = Planner(log)
@@ -118,6 +122,12 @@ def _answer(planner: Planner, line: bytes) -> Planned | Refused:
         return Refused(Reason.MISSING_FILE, str(error))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         return Refused(Reason.BAD_REQUEST, f"the request is not understood: {error}")
+
+
+def _norm_bytes(model: Model, context: Context, sizing: Sizing) -> int:
+    """A float for each number of each token; every sequence has as many tokens of the batch."""
+    n_tokens = -(-context.chunk // sizing.n_parallel) * sizing.n_parallel
+    return 4 * model.n_embd * n_tokens
 
 
 def _check_cells(model: Model, sizing: Sizing) -> None:

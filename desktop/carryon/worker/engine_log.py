@@ -1,5 +1,6 @@
 """What llama.cpp says: passed on to stderr, and kept, because failures are explained only there."""
 
+import re
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -35,7 +36,9 @@ class Line:
 class EngineLog:
     """Receives every line that the engine logs, from whatever thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, also: re.Pattern[str] | None = None) -> None:
+        """`also` says which lines for llama.cpp's own people are kept as well; there are thousands of them."""
+        self._also = also
         self.lines: deque[Line] = deque(maxlen=_KEPT_LINES)
         self._level = Level.INFO
         self._partial = ""
@@ -75,8 +78,8 @@ class EngineLog:
             self._keep(Line(self._level, one))
 
     def _keep(self, line: Line) -> None:
-        """Not what is for llama.cpp's own people: 4,000 lines about one graph would push out what we look for."""
-        if line.level >= Level.INFO:
+        if line.level >= Level.INFO or (self._also and self._also.search(line.text)):
             self.lines.append(line)
+        if line.level >= Level.INFO:
             sys.stderr.write(line.text + "\n")
             sys.stderr.flush()

@@ -25,6 +25,7 @@ class Model:
         self.placing = placing
         self.vocabulary = Vocabulary(handle)
         self.n_layers: int = L.llama_model_n_layer(handle)
+        self.n_embd: int = L.llama_model_n_embd(handle)
         self.n_ctx_train: int = L.llama_model_n_ctx_train(handle)
         self.n_swa: int = L.llama_model_n_swa(handle)
 

@@ -26,7 +26,9 @@ _NO_MEMORY = (
 )
 _NO_MEMORY_AT_ALL = re.compile(r"failed to allocate|out of memory|bad_alloc", re.I)
 _NO_FLASH_ATTENTION = re.compile(r"flash attention.*not supported, set to disabled|flash_attn is not compatible", re.I)
+# from llama_init_from_model of llama-context.cpp
 _BAD_SETTING = re.compile(r"quantized V cache|V cache quantization|K cache type|V cache type", re.I)
+_BAD_HEADS = re.compile(r"cache type (?P<kv_type>\w+) with block size (?P<block>\d+) does not divide \w+=(?P<head>\d+)")
 
 
 class LoadRefused(Exception):
@@ -46,7 +48,8 @@ class _GgufParameters(ctypes.Structure):
 def refusal_of_file(path: Path) -> Refused | None:
     """What is wrong with the file before the engine even looks at it; None if nothing is."""
     if not path.is_file():
-        return Refused(Reason.MISSING_FILE, f"{path} is not a file", {"path": str(path)})
+        facts = {"path": str(path), "is_folder": path.is_dir()}
+        return Refused(Reason.MISSING_FILE, f"{path} is not a file", facts)
     try:
         with path.open("rb") as file:
             start = file.read(len(_MAGIC))
@@ -71,7 +74,7 @@ def refusal_of_load(files: Sequence[Path], log: EngineLog) -> Refused:
     if _NO_MEMORY_AT_ALL.search(said):
         return Refused(Reason.OUT_OF_MEMORY, detail, _wanted(said))
     if _BAD_SETTING.search(said):
-        return Refused(Reason.BAD_REQUEST, detail)
+        return Refused(Reason.BAD_REQUEST, detail, _cache_facts(said))
     return Refused(Reason.BAD_MODEL if said else Reason.UNKNOWN, detail)
 
 
@@ -119,6 +122,13 @@ def _missing_part(said: str, files: Sequence[Path]) -> str | None:
     """A model in several files lacks one of them."""
     names = [match[1] or match[2] for match in _MISSING_PART.finditer(said)]
     return next((name for name in names if Path(name) not in files and not Path(name).exists()), None)
+
+
+def _cache_facts(said: str) -> dict[str, Any]:
+    """Why the KV cache cannot be kept in this way: by the size of the heads, else for want of flash attention."""
+    if heads := _BAD_HEADS.search(said):
+        return {"kv_type": heads["kv_type"], "block": int(heads["block"]), "head_length": int(heads["head"])}
+    return {"kv_type": None}
 
 
 def _wanted(said: str) -> dict[str, Any]:

@@ -1,0 +1,329 @@
+"""What the planning process says a load would take is what the load then takes, to the byte, wherever layers lie."""
+
+import ctypes
+import json
+import os
+from contextlib import suppress
+
+import gguf
+import pytest
+from fakes import tiny_gguf, tiny_moe
+from fakes.real_worker import is_gone, start_child, wait_until
+
+from carryon.base.jobs import drained
+from carryon.engine.dryrun import DryRun, dry_runs
+from carryon.engine.protocol import DeviceKind, KvType, LoadRequest, Planned, Reason, decode_answer, encode_request
+from carryon.worker.capi import L
+
+FTYPE_Q4_K_M = 15
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("plans")
+
+
+@pytest.fixture(scope="module")
+def four_layers(folder):
+    return tiny_gguf.random_model(folder / "four.gguf", shape=tiny_gguf.Shape(layers=4))
+
+
+@pytest.fixture(scope="module")
+def tied(folder):
+    """Without an output layer of its own: beside a GPU its word list lies in both memories."""
+    shape, vocabulary = tiny_gguf.Shape(layers=4), tiny_gguf.Vocabulary(tiny_gguf.COUNTING)
+    random = tiny_gguf.np.random.default_rng(2)
+    said = random.standard_normal((len(vocabulary), shape.hidden)).astype(tiny_gguf.np.float32)
+    tensors = tiny_gguf.random_tensors(shape, said, said)
+    del tensors["output.weight"]
+    return tiny_gguf.write(folder / "tied.gguf", shape, vocabulary, tiny_gguf.CHATML, tensors)
+
+
+@pytest.fixture(scope="module")
+def repacked(folder, four_layers):
+    """Of a type that the CPU keeps in an order of its own, in a buffer beside the mapped file."""
+    options = L.llama_model_quantize_default_params()
+    options.ftype, options.nthread = FTYPE_Q4_K_M, 1
+    path = folder / "q4_k_m.gguf"
+    assert L.llama_model_quantize(os.fsencode(four_layers), os.fsencode(path), ctypes.byref(options)) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def experts(folder):
+    return tiny_moe.expert_model(folder / "experts.gguf")
+
+
+@pytest.fixture(scope="module")
+def windowed(folder):
+    return tiny_gguf.windowed_model(folder / "windowed.gguf")
+
+
+@pytest.fixture(scope="module")
+def recurrent(folder):
+    return tiny_gguf.recurrent_model(folder / "recurrent.gguf")
+
+
+def planned(model, **asked):
+    """A plan, or the error in its place."""
+    asked.setdefault("n_ctx", 2048)
+    (answer,) = drained(dry_runs([LoadRequest(str(model), **asked)]))
+    return answer
+
+
+@pytest.fixture
+def same(start_worker):
+    """Plans, loads and compares; gives the loaded worker, which then has to speak.
+
+    It ends with the test: an RPC server serves one engine at a time.
+    """
+    workers = []
+
+    def compare(model, **asked):
+        plan, worker = planned(model, **asked), start_worker(model, **asked)
+        workers.append(worker)
+        assert isinstance(plan, DryRun), plan
+        assert plan.devices == worker.ready.memory
+        assert plan.n_ctx == worker.ready.n_ctx
+        assert len(worker.says("tell me", max_tokens=4))
+        return worker
+
+    yield compare
+    for worker in workers:
+        worker.end()
+
+
+def on(worker, name):
+    (device,) = [one for one in worker.ready.memory if one.name == name]
+    return device
+
+
+@pytest.mark.parametrize("use_mmap", [True, False])
+@pytest.mark.parametrize("model", ["four_layers", "tied", "repacked", "experts", "windowed", "recurrent"])
+def test_a_plan_is_the_load(same, request, model, use_mmap):
+    same(request.getfixturevalue(model), use_mmap=use_mmap)
+
+
+def test_the_repacked_model_was_repacked(same, repacked):
+    assert "CPU_REPACK" in same(repacked).log_path.read_text("utf-8", "replace")
+
+
+@pytest.mark.parametrize("kv_type", list(KvType))
+def test_a_plan_is_the_load_for_every_kind_of_cache(same, four_layers, kv_type):
+    worker = same(four_layers, kv_type=kv_type)
+    assert worker.ready.memory[0].kv_bytes == kv_type.ggml.size_bytes(4 * 2048 * (256 + 256))
+
+
+@pytest.mark.parametrize(("n_ctx", "n_ubatch"), [(256, 512), (1000, 32), (4096, 512), (4096, 2048), (4096, 4096)])
+def test_a_plan_is_the_load_for_every_batch(same, four_layers, n_ctx, n_ubatch):
+    worker = same(four_layers, n_ctx=n_ctx, n_ubatch=n_ubatch)
+    assert worker.says("word " * (n_ctx // 10), max_tokens=2)
+
+
+def test_a_smaller_batch_takes_less(four_layers):
+    large, small = planned(four_layers), planned(four_layers, n_ubatch=64)
+    assert small.devices[0].compute_bytes == pytest.approx(large.devices[0].compute_bytes / 8, rel=0.01)
+
+
+BESIDE = [
+    *(("four_layers", n, True) for n in (0, 1, 2, 4, 5)),
+    *((model, n, True) for model in ("tied", "repacked") for n in (1, 3, 5)),
+    *((model, 3, False) for model in ("four_layers", "tied", "repacked")),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("model", "n_gpu_layers", "use_mmap"), BESIDE)
+def test_a_plan_is_the_load_beside_another_device(same, request, rpc_servers, model, n_gpu_layers, use_mmap):
+    endpoints = (rpc_servers.shared(0),)
+    same(request.getfixturevalue(model), n_gpu_layers=n_gpu_layers, rpc_endpoints=endpoints, use_mmap=use_mmap)
+
+
+@pytest.mark.slow
+def test_a_tied_word_list_lies_in_both_memories(same, tied, rpc_servers):
+    worker = same(tied, n_gpu_layers=5, rpc_endpoints=(rpc_servers.shared(0),))
+    words = 2 * 256 * (256 + len(tiny_gguf.COUNTING) + len(tiny_gguf.CONTROL))
+    assert on(worker, "CPU").weights_bytes == words
+    assert on(worker, "RPC0").weights_bytes + words == pytest.approx(tied.stat().st_size + words, rel=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_cpu_experts", "use_mmap"), [(0, True), (1, True), (3, True), (99, True), (2, False)])
+def test_experts_stay_in_ram(same, experts, rpc_servers, n_cpu_experts, use_mmap):
+    """Three matrices of 256 x 512 half floats for each of four experts."""
+    endpoints = (rpc_servers.shared(0),)
+    worker = same(experts, n_gpu_layers=5, n_cpu_experts=n_cpu_experts, rpc_endpoints=endpoints, use_mmap=use_mmap)
+    words = 2 * 256 * (256 + len(tiny_gguf.COUNTING) + len(tiny_gguf.CONTROL))
+    layer = 3 * 4 * 256 * 512 * 2
+    assert on(worker, "CPU").weights_bytes == words + min(n_cpu_experts, 4) * layer
+    assert on(worker, "CPU").kv_bytes == 0
+    assert worker.ready.notices == ()
+
+
+@pytest.mark.slow
+def test_a_model_without_experts_says_so(same, four_layers, rpc_servers):
+    worker = same(four_layers, n_gpu_layers=5, n_cpu_experts=2, rpc_endpoints=(rpc_servers.shared(0),))
+    assert "no experts" in worker.ready.notices[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("gpus", "split", "kv_shares"),
+    [
+        (("RPC0", "RPC1"), (1, 1), (3, 1)),  # 5 layers: 3 + 2, the last of them is the output
+        (("RPC1", "RPC0"), (3, 2), (1, 3)),
+        (("RPC0", "RPC1"), (0, 1), (0, 4)),
+        (("RPC1",), (), (0, 4)),
+        (("RPC0",), (1,), (4, 0)),
+    ],
+)
+def test_layers_are_split_as_asked(same, four_layers, rpc_servers, gpus, split, kv_shares):
+    endpoints = (rpc_servers.shared(0), rpc_servers.shared(1))
+    worker = same(four_layers, n_gpu_layers=5, gpus=gpus, split=split, rpc_endpoints=endpoints)
+    layer = 2048 * (256 + 256) * 2
+    assert tuple(on(worker, name).kv_bytes / layer for name in ("RPC0", "RPC1")) == kv_shares
+    assert on(worker, "CPU").kv_bytes == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["windowed", "recurrent", "experts"])
+def test_a_pipeline_of_devices_is_planned_as_it_is(same, request, rpc_servers, model):
+    """Four copies of every input; llama.cpp's own plan counts some of them twice."""
+    endpoints = (rpc_servers.shared(0), rpc_servers.shared(1))
+    worker = same(request.getfixturevalue(model), n_gpu_layers=99, split=(1, 2), rpc_endpoints=endpoints)
+    assert "sched copies = 4" in worker.log_path.read_text("utf-8", "replace")
+
+
+def test_several_sequences_are_planned_and_not_served(four_layers, start_worker):
+    plan, worker = planned(four_layers, n_parallel=3), start_worker(four_layers, n_parallel=3)
+    assert plan.n_ctx == 3 * 768  # 2048 / 3, padded to 256 for each
+    assert plan.devices[0].kv_bytes == 4 * plan.n_ctx * (256 + 256) * 2
+    assert worker.ready.memory == planned(four_layers).devices
+    assert "one chat at a time" in worker.ready.notices[0]
+
+
+def test_many_are_answered_in_their_order(four_layers, experts):
+    contexts = [512, 1024, 2048] * 2
+    models = [four_layers] * 3 + [experts] * 3
+    asked = [LoadRequest(str(model), n_ctx=n_ctx) for model, n_ctx in zip(models, contexts, strict=True)]
+    answers = drained(dry_runs(asked))
+    assert [answer.n_ctx for answer in answers] == contexts
+    assert [answer.devices[0].kv_bytes for answer in answers] == [4 * n * (256 + 256) * 2 for n in contexts]
+    assert len({answer.devices[0].weights_bytes for answer in answers}) == 2
+
+
+def header_only(model, path):
+    """The header and a sparse tail: kilobytes on the disk, the true size in the folder."""
+    start = gguf.GGUFReader(model).data_offset
+    path.write_bytes(model.read_bytes()[:start])
+    os.truncate(path, model.stat().st_size)
+    return path
+
+
+def test_a_header_is_enough(four_layers, tmp_path):
+    assert planned(header_only(four_layers, tmp_path / "header.gguf")) == planned(four_layers)
+
+
+def test_a_model_without_a_tokenizer_is_planned(tmp_path):
+    def no_tokenizer(writer):
+        writer.kv_data[0]["tokenizer.ggml.model"] = gguf.GGUFValue("none", gguf.GGUFValueType.STRING)
+
+    mute = tiny_gguf.random_model(tmp_path / "mute.gguf", extra=no_tokenizer)
+    speaking = tiny_gguf.random_model(tmp_path / "speaking.gguf")
+    assert planned(mute).devices[0].weights_bytes == planned(speaking).devices[0].weights_bytes
+
+
+REFUSED = [
+    ({"n_ctx": 0}, "the context in tokens must be a whole number from 1 to 2,147,483,647"),
+    ({"n_ctx": 10**12}, "the context in tokens"),
+    ({"n_ctx": 2**31 - 1}, "does not fit into the memory"),
+    ({"n_ubatch": 0}, "the batch in tokens"),
+    ({"n_ubatch": 10**9}, "the batch in tokens"),
+    ({"n_parallel": 257}, "the number of parallel slots"),
+    ({"n_gpu_layers": -2}, "the number of GPU layers"),
+    ({"n_cpu_experts": -1}, "experts in RAM"),
+    ({"gpus": ("CUDA7",)}, "no GPU called CUDA7"),
+    ({"gpus": ("CUDA7", "CUDA7")}, "named twice"),
+    ({"gpus": ("A",), "split": (1, 2)}, "not as many shares as GPUs"),
+    ({"split": (0, 0)}, "all 0"),
+    ({"split": (-1,)}, "numbers from 0 up"),
+    ({"split": (float("nan"),)}, "numbers from 0 up"),
+    ({"split": (1,) * 17}, "16 devices at most"),
+    ({"rpc_endpoints": ("127.0.0.1:1",)}, "does not answer as an RPC server"),
+]
+
+
+@pytest.fixture(scope="module")
+def refusals(four_layers):
+    """What one child answers to all of them."""
+    return drained(dry_runs([LoadRequest(str(four_layers), **asked) for asked, _ in REFUSED]))
+
+
+@pytest.mark.parametrize("number", range(len(REFUSED)))
+def test_what_makes_no_sense_is_refused_in_a_sentence(refusals, number):
+    assert REFUSED[number][1] in refusals[number].message
+    assert refusals[number].hint
+
+
+@pytest.mark.parametrize("number", [0, 2, 8, 15])
+def test_a_load_is_refused_as_its_plan_is(refusals, four_layers, start_worker, number):
+    refused = start_worker(four_layers, **REFUSED[number][0]).refused
+    assert refused.reason is refusals[number].refused.reason
+
+
+def test_heads_that_a_cache_cannot_pack_are_named(tmp_path):
+    model = tiny_gguf.random_model(tmp_path / "narrow.gguf", shape=tiny_gguf.Shape(heads=16))
+    error = planned(model, kv_type=KvType.Q8_0)
+    assert error.message.endswith("a KV cache of q8_0, which packs 32 numbers together: its heads have 16.")
+    assert error.hint == "Choose f16 for the KV cache."
+
+
+def test_a_model_that_kills_the_planner_kills_only_that(four_layers, folder):
+    killer = tiny_gguf.asserting_model(folder / "killer.gguf")
+    before, crash, after = drained(dry_runs([LoadRequest(str(path)) for path in (four_layers, killer, four_layers)]))
+    assert "gave up on a check of its own while it worked out what the model needs" in crash.message
+    assert before == after
+
+
+@pytest.fixture
+def child():
+    process = start_child("carryon.worker.dryrun")
+    yield process
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        with suppress(BrokenPipeError):
+            pipe.close()
+
+
+def ask(child, line):
+    child.stdin.write(line)
+    child.stdin.flush()
+    return decode_answer(child.stdout.readline())
+
+
+@pytest.mark.parametrize("line", [b"hello\n", b"[]\n", b"{}\n", b'{"model_path": "x", "colour": "red"}\n', b"\xff\n"])
+def test_a_line_that_is_no_request_is_refused_and_the_next_one_answered(child, four_layers, line):
+    assert ask(child, line).reason is Reason.BAD_REQUEST
+    assert isinstance(ask(child, encode_request(LoadRequest(str(four_layers)))), Planned)
+
+
+@pytest.mark.parametrize("field", ["n_ctx", "n_ubatch", "n_parallel", "n_gpu_layers", "split", "gpus", "model_path"])
+@pytest.mark.parametrize("value", ["many", None, {"a": 1}, 1.5])
+def test_a_field_of_another_kind_is_refused(child, four_layers, field, value):
+    fields = {**json.loads(encode_request(LoadRequest(str(four_layers)))), field: value}
+    answer = ask(child, json.dumps(fields).encode() + b"\n")
+    assert not isinstance(answer, Planned)
+    assert isinstance(ask(child, encode_request(LoadRequest(str(four_layers)))), Planned)
+
+
+def test_the_planner_ends_with_its_parent(child, four_layers):
+    ask(child, encode_request(LoadRequest(str(four_layers))))
+    child.stdin.close()
+    assert wait_until(lambda: is_gone(child.pid), 2) is not None
+
+
+def test_a_plan_names_every_device_and_the_engine(child, four_layers):
+    answer = ask(child, encode_request(LoadRequest(str(four_layers))))
+    assert answer.engine.startswith("llama.cpp ")
+    assert answer.memory[0].kind is DeviceKind.CPU
