@@ -258,6 +258,12 @@ def test_the_offset_is_the_median_of_the_last_loads():
     assert learnt.memory["llama", GPU.label, GPU.backend, KvType.F16].offset_bytes == 100 * MB
 
 
+def test_a_lesson_of_a_large_load_is_not_the_measure_of_a_small_one():
+    learnt = learn([memory(measured=4 * GB + 400 * MB)])
+    little = Need(DeviceNeed(), (DeviceNeed(weights_bytes=100 * MB),))
+    assert corrected(little, "llama", KvType.F16, ROOMS, learnt).gpus[0].compute_bytes == 64 * MB
+
+
 def test_an_offset_is_bounded():
     learnt = learn([memory(measured=40 * GB)])
     assert learnt.memory["llama", GPU.label, GPU.backend, KvType.F16].offset_bytes < GB

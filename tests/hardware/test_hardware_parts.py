@@ -193,6 +193,11 @@ def test_an_integrated_gpu_works_in_the_ram():
     assert gpu.total_bytes == 16 * GB
 
 
+def test_a_new_gpu_is_thought_of_with_newer_ram_than_an_old_one():
+    new, old = (ram_class(machine_with([gpu], 64 * GB).cpu).bytes_per_s for gpu in ("RTX 5090", "RTX 2080"))
+    assert old < 60e9 < 70e9 < new
+
+
 def test_a_machine_without_a_gpu():
     machine = machine_with([], 16 * GB)
     assert machine.engine.gpus == machine.gpus == ()

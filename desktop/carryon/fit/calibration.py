@@ -26,7 +26,7 @@ _ABSURD = 10.0  # one run so much slower or faster than said is somebody else's 
 _TINY_S, _TINY_FACTOR = 5e-3, 2.5  # a token that short and that late was held up by the engine, not by the memory
 _ENOUGH_ROWS, _OUTLIER, _ROUNDS = 3, 0.1, 3  # beyond 10 % off, a row counts less (reweighted least squares)
 _TAKES_PART = 0.15  # a device that took less of the time than this was not measured by it
-_MOST_OFFSET_BYTES, _MOST_OFFSET_SHARE = 256 << 20, 0.15
+_SURE_OFFSET_BYTES, _MOST_OFFSET_SHARE = 64 << 20, 0.15
 
 
 # What stands in a device's place for the cost of a token beside its layers.
@@ -155,7 +155,8 @@ def corrected(need: Need, architecture: str, kv_type: KvType, rooms: Rooms, lear
         lesson = learnt.memory.get((architecture, room.label, room.backend, kv_type))
         if lesson is None or not one.total_bytes:
             return one
-        return replace(one, compute_bytes=max(0, one.compute_bytes + lesson.offset_bytes))
+        offset_bytes = _bounded_offset(lesson.offset_bytes, one.total_bytes)
+        return replace(one, compute_bytes=max(0, one.compute_bytes + offset_bytes))
 
     return Need(on(rooms.ram, need.ram), tuple(map(on, rooms.gpus, need.gpus)))
 
@@ -174,9 +175,14 @@ def _memory_lessons(observations: Iterable[MemoryObservation]) -> dict[MemoryKey
 def _memory_lesson(group: Sequence[MemoryObservation]) -> MemoryLesson:
     last = group[-_KEPT_EACH:]
     offset = round(median(one.measured_bytes - one.predicted_bytes for one in last))
-    most = max(_MOST_OFFSET_BYTES, round(_MOST_OFFSET_SHARE * last[-1].predicted_bytes))
     within = max(abs(one.said_bytes - one.measured_bytes) / one.measured_bytes for one in group[-_SAID:])
-    return MemoryLesson(max(-most, min(most, offset)), within)
+    return MemoryLesson(_bounded_offset(offset, last[-1].predicted_bytes), within)
+
+
+def _bounded_offset(offset_bytes: int, total_bytes: int) -> int:
+    """What a load of that size may be off by: a lesson of a large one is not the measure of a small one."""
+    most = max(_SURE_OFFSET_BYTES, round(_MOST_OFFSET_SHARE * total_bytes))
+    return max(-most, min(most, offset_bytes))
 
 
 @dataclass(frozen=True)

@@ -92,12 +92,12 @@ def speeds_of(
 
     `ram_bytes_per_s` is what reading the RAM was measured to give, None where nobody measured it.
     """
-    ram = _ram_speed(machine, rooms, ram_bytes_per_s)
-    ram_peak = ram_bytes_per_s or ram_class(machine.cpu).bytes_per_s
-    gpus = (_gpu_speed(room, _part(machine, rooms, room), ram_peak) for room in rooms.gpus)
+    ram = _ram(machine, rooms, ram_bytes_per_s)
+    own = _corrected(_ram_speed(machine, rooms, ram), rooms.ram, learnt)
+    gpus = (_gpu_speed(room, _part(machine, rooms, room), ram) for room in rooms.gpus)
     corrected = (_corrected(one, room, learnt) for one, room in zip(gpus, rooms.gpus, strict=True))
     token = learnt.lesson(Task.DECODE, ENGINE, Backend.OTHER)
-    return Speeds(_corrected(ram, rooms.ram, learnt), tuple(corrected), token.step_s if token else priors.TOKEN_S)
+    return Speeds(own, tuple(corrected), token.step_s if token else priors.TOKEN_S)
 
 
 def decode_pace(
@@ -210,10 +210,26 @@ def _part(machine: Machine, rooms: Rooms, room: Room) -> Part | None:
     return part_named(room.label, machine.ram.total_bytes if rooms.is_unified else room.total_bytes)
 
 
-def _ram_speed(machine: Machine, rooms: Rooms, probed: float | None) -> DeviceSpeed:
-    paper = ram_class(machine.cpu).bytes_per_s
-    share = priors.CPU_SHARE_OF_UNIFIED if rooms.is_unified else priors.CPU_SHARE_OF_PAPER
-    reached = probed * priors.CPU_SHARE_OF_PROBED if probed else paper * share
+@dataclass(frozen=True)
+class _Ram:
+    """What is known of the RAM: its speed, and from where."""
+
+    bytes_per_s: float
+    is_probed: bool = False
+    is_unified: bool = False  # one memory with a GPU, whose maker gives its speed
+
+
+def _ram(machine: Machine, rooms: Rooms, probed: float | None) -> _Ram:
+    if probed:
+        return _Ram(probed, is_probed=True)
+    parts = [_part(machine, rooms, room) for room in rooms.gpus]
+    shared = next((part for part in parts if part is not None and part.is_unified), None)
+    return _Ram(shared.bytes_per_s, is_unified=True) if shared else _Ram(ram_class(machine.cpu).bytes_per_s)
+
+
+def _ram_speed(machine: Machine, rooms: Rooms, ram: _Ram) -> DeviceSpeed:
+    share = priors.CPU_SHARE_OF_UNIFIED if ram.is_unified else priors.CPU_SHARE_OF_PAPER
+    reached = ram.bytes_per_s * (priors.CPU_SHARE_OF_PROBED if ram.is_probed else share)
     cores = machine.cpu.performance_cores or machine.cpu.physical_cores or 4
     return DeviceSpeed(
         name=rooms.ram.name,
@@ -222,27 +238,33 @@ def _ram_speed(machine: Machine, rooms: Rooms, probed: float | None) -> DeviceSp
         layer_s=priors.CPU_LAYER_US * 1e-6,
         flops=priors.cpu_flops(machine.cpu),
         unpacking=priors.CPU_UNPACKING,
-        basis=Basis.PROBED if probed else Basis.PARTS if rooms.is_unified else Basis.GUESSED,
+        basis=Basis.PROBED if ram.is_probed else Basis.PARTS if ram.is_unified else Basis.GUESSED,
     )
 
 
-def _gpu_speed(room: Room, part: Part | None, ram_peak: float) -> DeviceSpeed:
+def _gpu_speed(room: Room, part: Part | None, ram: _Ram) -> DeviceSpeed:
     character = priors.character_of(part.generation if part else None, room.backend)
     guessed_peak, guessed_flops = priors.guessed_peak(room.total_bytes, room.kind)
-    peak = (part.bytes_per_s if part else guessed_peak) or ram_peak
-    flops = part.flops if part else guessed_flops
-    basis = Basis.PARTS if part and part.bytes_per_s else Basis.GUESSED
+    own = part.bytes_per_s if part else guessed_peak  # 0: it works in the RAM
     return DeviceSpeed(
         name=room.name,
-        weights_bytes_per_s=peak * character.weights_share,
-        kv_bytes_per_s=peak * character.kv_share,
+        weights_bytes_per_s=(own or ram.bytes_per_s) * character.weights_share,
+        kv_bytes_per_s=(own or ram.bytes_per_s) * character.kv_share,
         layer_s=character.layer_us * 1e-6,
-        flops=flops * character.prefill_share,
+        flops=(part.flops if part else guessed_flops) * character.prefill_share,
         unpacking=character.unpacking,
         upload_bytes_per_s=0.0 if room.kind is DeviceKind.IGPU else character.upload_gb_per_s * 1e9,
-        basis=basis,
-        prefill_basis=basis,
+        basis=_gpu_basis(part, ram),
+        prefill_basis=Basis.PARTS if part else Basis.GUESSED,
     )
+
+
+def _gpu_basis(part: Part | None, ram: _Ram) -> Basis:
+    if part is None:
+        return Basis.GUESSED
+    if part.bytes_per_s:
+        return Basis.PARTS
+    return Basis.PROBED if ram.is_probed else Basis.GUESSED
 
 
 def _corrected(speed: DeviceSpeed, room: Room, learnt: Learnt) -> DeviceSpeed:

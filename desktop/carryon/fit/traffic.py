@@ -195,11 +195,14 @@ def _cache_sums(shape: ModelShape, kv_type: KvType) -> _CacheSums:
 
 
 def _kv_bytes(layer: LayerShape, window: int, kv_type: KvType) -> float:
-    """Keys and values of one token, where this layer looks back so far."""
+    """Keys and values of one token, where this layer looks back so far.
+
+    A quantized cache counts as one of 16 bits: what it saves in reading it costs in unpacking, so no gain is promised.
+    """
     kept = layer.attention
     if kept is None or kept.window != window:
         return 0.0
-    return kv_type.ggml.bits_per_weight / 8 * kept.n_kv_heads * (kept.key_length + kept.value_length)
+    return max(16.0, kv_type.ggml.bits_per_weight) / 8 * kept.n_kv_heads * (kept.key_length + kept.value_length)
 
 
 def _attention(layer: LayerShape, window: int) -> float:

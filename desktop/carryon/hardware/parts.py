@@ -31,6 +31,10 @@ _DISPLAY_BYTES, _DRIVER_BYTES = 900 * _MIB, 350 * _MIB
 _SYSTEM_SHARE, _SYSTEM_LEAST_BYTES, _SYSTEM_MOST_BYTES = 0.20, 2 * GB, 6 * GB
 # recommendedMaxWorkingSetSize of Apple silicon: about two thirds of the RAM up to 36 GB, three quarters above.
 _METAL_SHARE_SMALL, _METAL_SHARE_LARGE, _METAL_SMALL_BYTES = 2 / 3, 3 / 4, 36 * GB
+# Bought while DDR4 was usual.
+_OLD_GENERATIONS = {
+    "pascal", "pascal-gp100", "volta", "turing", "ampere", "ampere-datacenter", "gcn", "rdna1", "rdna2",
+}  # fmt: skip
 _ENGINE_NAMES = {Vendor.NVIDIA: "CUDA", Vendor.AMD: "ROCm", Vendor.INTEL: "Vulkan", Vendor.APPLE: "Metal"}
 _MAKERS = {Vendor.NVIDIA: "NVIDIA", Vendor.AMD: "AMD", Vendor.INTEL: "Intel", Vendor.APPLE: "Apple"}
 
@@ -117,7 +121,7 @@ def machine_with(gpus: Sequence[str], ram_bytes: int) -> Machine:
     unified = next((one for one in found if one.is_unified), None)
     if unified is not None and len(found) > 1:
         raise BadInput(f"{unified.name} comes alone: its memory is the machine's.", "Choose it without other GPUs.")
-    cpu = Cpu(unified.full_name if unified and unified.vendor is Vendor.APPLE else None, 8, 16, ("AVX2", "FMA", "F16C"))
+    cpu = Cpu(_usual_cpu(found), 8, 16, ("AVX2", "FMA", "F16C"))
     ram = Memory(ram_bytes, ram_bytes - _system_bytes(ram_bytes))
     devices = tuple(_device(index, found, ram) for index in range(len(found)))
     return Machine(
@@ -135,6 +139,14 @@ def _wanted(name: str, ram_bytes: int) -> Part:
     if part is None:
         raise BadInput(f"“{name}” is not a known GPU.", "Choose one from the list, or write it as its maker does.")
     return part if not part.is_unified else part_named(name, ram_bytes) or part
+
+
+def _usual_cpu(found: Sequence[Part]) -> str:
+    """What stands for the processor: its RAM is guessed by the age of the GPU beside it."""
+    if found and found[0].vendor is Vendor.APPLE:
+        return found[0].full_name
+    is_old = found and all(one.generation in _OLD_GENERATIONS for one in found)
+    return "8 cores with DDR4" if is_old else "8 cores with DDR5"
 
 
 def _device(index: int, found: Sequence[Part], ram: Memory) -> EngineDevice:
