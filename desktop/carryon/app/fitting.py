@@ -118,10 +118,15 @@ class Fitting:
 
 
 def confirmed(made: Plan, fit: Fit, site: Site) -> Plan:
-    """The plan with its best fit by better figures, and the reasons that follow from them."""
-    fits = tuple(fit if one.candidate is fit.candidate else one for one in made.fits)
-    limit = limit_of(fit, fits, site.rooms)
-    return replace(made, best=fit, fits=fits, limit=limit, reasons=reasons(fit, fits, site, made.wishes, limit))
+    """The plan with better figures for one of its fits, and the reasons that follow from them."""
+
+    def better(one: Fit) -> Fit:
+        return fit if one.candidate is fit.candidate and one.placement == fit.placement else one
+
+    fits, best = tuple(map(better, made.fits)), better(made.best)
+    limit = limit_of(best, fits, site.rooms, made.repairs)
+    said = reasons(best, fits, site, made.wishes, limit)
+    return replace(made, best=best, fits=fits, limit=limit, reasons=said, recommended=better(made.recommended))
 
 
 def giving_back(ready: Ready, *, uses_mmap: bool = True) -> dict[str, int]:
