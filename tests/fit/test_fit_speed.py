@@ -228,7 +228,7 @@ def test_experts_on_the_cpu_beat_whole_layers_there():
     shape = model(*MIXTURE)
     experts = decode_pace(shape, Placement(4096, n_gpu_layers=99, n_cpu_experts=48), rooms, speeds)
     layers = decode_pace(shape, Placement(4096, n_gpu_layers=4), rooms, speeds)
-    assert experts.middle > 1.2 * layers.middle
+    assert experts.middle > 1.05 * layers.middle
 
 
 def test_a_mixture_reads_only_the_experts_it_is_sent_to():
