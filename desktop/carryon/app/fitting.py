@@ -126,7 +126,8 @@ def confirmed(made: Plan, fit: Fit, site: Site) -> Plan:
     fits, best = tuple(map(better, made.fits)), better(made.best)
     limit = limit_of(best, fits, site.rooms, made.repairs)
     said = reasons(best, fits, site, made.wishes, limit)
-    return replace(made, best=best, fits=fits, limit=limit, reasons=said, recommended=better(made.recommended))
+    recommended = better(made.recommended) if made.recommended else None
+    return replace(made, best=best, fits=fits, limit=limit, reasons=said, recommended=recommended)
 
 
 def giving_back(ready: Ready, *, uses_mmap: bool = True) -> dict[str, int]:
