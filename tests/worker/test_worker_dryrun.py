@@ -4,6 +4,7 @@ import ctypes
 import json
 import os
 from contextlib import suppress
+from functools import partial
 
 import gguf
 import pytest
@@ -218,6 +219,33 @@ def header_only(model, path):
     path.write_bytes(model.read_bytes()[:start])
     os.truncate(path, model.stat().st_size)
     return path
+
+
+@pytest.fixture
+def in_parts(folder, monkeypatch):
+    """The files of a model that is split up."""
+    monkeypatch.setattr(gguf, "GGUFWriter", partial(gguf.GGUFWriter, split_max_tensors=15))
+    tiny_gguf.random_model(folder / "parts.gguf", shape=tiny_gguf.Shape(layers=4))
+    return sorted(folder.glob("parts-*.gguf"))
+
+
+@pytest.mark.parametrize("named", [0, 1])
+def test_a_model_in_parts_is_one_model_whichever_is_named(same, four_layers, in_parts, named):
+    assert len(in_parts) == 3
+    worker = same(in_parts[named])
+    assert worker.ready.memory == planned(four_layers).devices
+
+
+def test_a_missing_part_is_named(start_worker, in_parts):
+    in_parts[2].unlink()
+    error = planned(in_parts[0])
+    assert error.message == "parts-00003-of-00003.gguf is missing, a part of the same model."
+    assert start_worker(in_parts[0]).refused == error.refused
+
+
+def test_a_part_that_lacks_its_end_is_named(in_parts):
+    os.truncate(in_parts[1], in_parts[1].stat().st_size // 2)
+    assert planned(in_parts[0]).refused.reason is Reason.TRUNCATED
 
 
 def test_a_header_is_enough(four_layers, tmp_path):

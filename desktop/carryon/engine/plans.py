@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -17,6 +18,7 @@ from carryon.hardware.machine import EngineDevice, EngineDevices
 
 MOST_FILES = 1000  # a plan takes one or two kilobytes
 _LARGEST_BYTES = 1 << 16
+_DIGEST = re.compile(rb"[0-9a-f]{40}")
 _PLAN, _HEADER = ".plan.json", ".header"
 # What a plan does not depend on: the server's side of a request, and mmap, which moves no byte elsewhere.
 _IRRELEVANT = ("model_path", "n_threads", "use_mmap", "host", "port", "api_key", "model_name")
@@ -66,7 +68,8 @@ class Plans:
         identity = f"{path.absolute()}|{status.st_size}|{status.st_mtime_ns}|{status.st_ino}"
         note = self.folder / (_digest(os.fsencode(identity)) + _HEADER)
         with suppress(OSError):
-            return _small(note).decode("ascii", "replace")
+            if _DIGEST.fullmatch(noted := _small(note)):
+                return noted.decode()
         with path.open("rb") as file:
             digest = _digest(file.read(read_header(path).data_start_bytes))
         with suppress(AppError):
