@@ -28,7 +28,7 @@ class Anatomy:
     n_kv_heads: int = 0
     key_length: int = 0
     value_length: int = 0
-    window: int = 0
+    window: int = 0  # where the size of its cache matters
     n_used: int = 0  # experts per token
     values_first: bool = False  # V before K, which the cache without sliding windows asks for
     is_last: bool = False  # behind its attention only the tokens go on whose answers are wanted
@@ -77,7 +77,8 @@ def staged_anatomies(shape: ModelShape, kv_type: KvType, backend: Backend) -> di
         cached = rows(heads) if heads else ()
         cached = cached * 2 if len(cached) == 1 else cached  # MLA's values are a view of its keys, and copied as well
         copied = tuple(kv_type.ggml.size_bytes(row) for row in cached)
-        made[kind] = replace(anatomy, staged=_largest(shape, kind, backend, is_all=True), staged_rows=copied)
+        weights = _largest(shape, kind, backend, is_all=True)
+        made[kind] = replace(anatomy, window=heads.window if heads else 0, staged=weights, staged_rows=copied)
     return made
 
 
@@ -120,13 +121,14 @@ def _anatomy(shape: ModelShape, layer: LayerShape, values_first: bool, kv_type: 
     )  # fmt: skip
     if heads is None:
         return common
+    scratch = _F16 * sum(rows(heads)) if _copies_to_half(kv_type, backend) else 0
     can_rotate = kv_type.is_quantized and heads.value_length > 0  # MLA's rows are never rotated
     return replace(
         common, n_heads=heads.n_heads, n_kv_heads=heads.n_kv_heads, key_length=heads.key_length,
-        value_length=heads.value_length, window=heads.window,
+        value_length=heads.value_length,
         rotates_keys=can_rotate and heads.key_length % ROTATED == 0,
         rotates_values=can_rotate and heads.value_length % ROTATED == 0,
-        scratch=_F16 * sum(rows(heads)) if _copies_to_half(kv_type, backend) else 0,
+        scratch=scratch, window=heads.window if scratch else 0,
         scratch_fixed=_metal_scratch(heads) if backend is Backend.METAL else 0,
     )  # fmt: skip
 

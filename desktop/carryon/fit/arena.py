@@ -14,13 +14,13 @@ class Arena:
     """One device's buffer while a graph is laid out in it."""
 
     def __init__(self) -> None:
-        self.peak = 0
+        self.peak = 0  # how large it got
         self.blocks: Blocks = [[0, _ENDLESS]]
 
     def take(self, size: int) -> int:
         """The offset of a new tensor."""
         chosen, smallest = self.blocks[-1], _ENDLESS
-        for block in self.blocks[:-1]:
+        for block in self.blocks:  # the last one is larger than any other, so it is taken only when none fits
             if size <= block[1] <= smallest:
                 chosen, smallest = block, block[1]
         offset = chosen[0]
@@ -28,21 +28,25 @@ class Arena:
         chosen[1] -= size
         if not chosen[1]:
             self.blocks.remove(chosen)
-        self.peak = max(self.peak, offset + size)
+        if chosen[0] > self.peak:
+            self.peak = chosen[0]
         return offset
 
     def give(self, offset: int, size: int) -> None:
         """Frees a tensor; joins the blocks before and behind it."""
-        index = next(index for index, block in enumerate(self.blocks) if block[0] > offset)
-        behind = self.blocks[index]
-        before = self.blocks[index - 1] if index else None
-        if before is not None and sum(before) == offset:
+        blocks = self.blocks
+        index = 0
+        while blocks[index][0] < offset:
+            index += 1
+        behind = blocks[index]
+        before = blocks[index - 1] if index else None
+        if before is not None and before[0] + before[1] == offset:
             before[1] += size
-            if sum(before) == behind[0]:
+            if offset + size == behind[0]:
                 before[1] += behind[1]
-                del self.blocks[index]
+                del blocks[index]
         elif offset + size == behind[0]:
             behind[0] = offset
             behind[1] += size
         else:
-            self.blocks.insert(index, [offset, size])
+            blocks.insert(index, [offset, size])

@@ -25,7 +25,7 @@ from carryon.gguf.shape import ModelShape
 
 # After so many equal layers the buffer looks as it did one layer before, on every model that we know
 # (tests/fit/test_fit_memory_compute.py lays some out in full).
-_SETTLED = 6
+_SETTLED = 3
 
 Made = TypeVar("Made")
 
@@ -131,33 +131,52 @@ class Work:
     handed_over: tuple[Program, ...] = ()  # what is left to do when the inputs but the last have gone elsewhere
 
 
-@lru_cache(maxsize=4096)
 def peak_bytes(work: Work) -> int:
     """How large the buffer gets."""
-    arena, batch = Arena(), work.batch
-    at = {slot: arena.take(batch.size_of(width)) for slot, width in enumerate(work.programs[0].given)}
-    if work.n_copies > 1:
-        at = {}
-    inputs = [(arena.take(size), size) for size in (padded(one, batch.alignment) for one in work.inputs)]
-    for _ in range(work.n_copies - 1):
-        for size in (*map(batch.size_of, work.programs[0].given), *(size for _, size in inputs)):
-            arena.take(size)
-    _lay_out(arena, work.programs, at, batch)
+    batch = work.batch if any(one.knows_cells for one in work.programs) else replace(work.batch, n_cells=())
     if work.handed_over:
-        for offset, size in inputs[:-1]:
-            arena.give(offset, size)
-        _lay_out(arena, work.handed_over, {}, batch)
-    arena.take(batch.size_of(work.tail))
+        return _peak_of_two(replace(work, batch=batch))
+    inputs = sum(padded(size, batch.alignment) for size in work.inputs)
+    if work.n_copies > 1:
+        inputs += sum(map(batch.size_of, work.programs[0].given))
+    return inputs * work.n_copies + _peak_above(work.programs, work.tail, batch, bool(inputs), work.n_copies == 1)
+
+
+@lru_cache(maxsize=4096)
+def _peak_above(programs: tuple[Program, ...], tail: Width, batch: Batch, has_inputs: bool, is_given: bool) -> int:
+    """What is needed beside inputs that stay to the end, however large: they only move the rest up.
+
+    That they lie between what is given and what follows still matters, so one unit stands for them.
+    """
+    arena = Arena()
+    at = {slot: arena.take(batch.size_of(width)) for slot, width in enumerate(programs[0].given)} if is_given else {}
+    stand_in = batch.alignment if has_inputs else 0
+    arena.take(stand_in)
+    _lay_out(arena, programs, at, batch)
+    arena.take(batch.size_of(tail))
+    return arena.peak - stand_in
+
+
+@lru_cache(maxsize=4096)
+def _peak_of_two(work: Work) -> int:
+    """Layers, then others for which the inputs, but for the last, have made room."""
+    arena, batch = Arena(), work.batch
+    inputs = [(arena.take(size), size) for size in (padded(one, batch.alignment) for one in work.inputs)]
+    _lay_out(arena, work.programs, {}, batch)
+    for offset, size in inputs[:-1]:
+        arena.give(offset, size)
+    _lay_out(arena, work.handed_over, {}, batch)
     return arena.peak
 
 
 def _lay_out(arena: Arena, programs: Sequence[Program], at: dict[int, int], batch: Batch) -> None:
+    take, give, without_cells = arena.take, arena.give, replace(batch, n_cells=())
     for program in programs:
-        for slot, size in _moves(program, batch):
+        for slot, size in _moves(program, batch if program.knows_cells else without_cells):
             if size > 0:
-                at[slot] = arena.take(size)
+                at[slot] = take(size)
             elif slot in at:
-                arena.give(at.pop(slot), -size)
+                give(at.pop(slot), -size)
         at = {0: at[program.out]} if program.out in at else {}
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 Value = int  # one tensor of a graph, by number
 
@@ -35,6 +36,11 @@ class Program:
     given: tuple[Width, ...]
     moves: tuple[Move, ...]
     out: int
+
+    @cached_property
+    def knows_cells(self) -> bool:
+        """Whether the size of a cache matters to it."""
+        return any(one.width.per_cell or one.width.per_mask for one in self.moves)
 
 
 @dataclass(frozen=True)
