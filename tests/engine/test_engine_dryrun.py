@@ -10,7 +10,7 @@ import pytest
 from carryon.base.errors import EngineCrashed, EngineError, EngineSilent
 from carryon.base.jobs import drained
 from carryon.engine.dryrun import dry_running, dry_runs
-from carryon.engine.protocol import LoadRequest
+from carryon.engine.protocol import LoadRequest, Reason, Refused, encode_answer
 from carryon.engine.reasons import Refusal
 from carryon.hardware.machine import DeviceKind, EngineDevice, EngineDevices
 
@@ -112,12 +112,10 @@ def test_a_child_that_dies_is_told_and_the_next_one_answers(planner, request_):
     assert "while it worked out what the model needs" in crash.message
     assert "instant estimate" in crash.hint
     assert (before.n_ctx, after.n_ctx) == (256, 1024)
-    with pytest.raises(EngineCrashed):
-        drained(dry_runs([request_], command)) and drained(dry_running(request_, planner._asked.parent / "c", SEEN, command))
 
 
 def test_a_child_that_thinks_for_ever_is_ended(planner, cache, request_):
-    with pytest.raises(EngineSilent, match="did not work out within 0 s what tiny.gguf needs") as silent:
+    with pytest.raises(EngineSilent, match="did not work out within 0 s what tiny") as silent:
         drained(dry_running(request_, cache, SEEN, planner.command("time.sleep(60)"), timeout_s=0.3))
     assert silent.value.hint
     assert not psutil.pid_exists(planner.pids[0])
@@ -132,12 +130,10 @@ def test_closing_it_ends_the_child(planner, cache, request_):
 
 
 def test_it_yields_while_it_waits(planner, cache, request_):
-    work, waits = dry_running(request_, cache, SEEN, planner.command("time.sleep(0.5)")), []
-    with pytest.raises(StopIteration):
-        while True:
-            started = time.perf_counter()
-            next(work)
-            waits.append(time.perf_counter() - started)
+    waits, started = [], time.perf_counter()
+    for _ in dry_running(request_, cache, SEEN, planner.command("time.sleep(0.5)")):
+        waits.append(time.perf_counter() - started)
+        started = time.perf_counter()
     assert len(waits) >= 3
     assert sorted(waits)[len(waits) // 2] < 0.2
 
@@ -151,8 +147,8 @@ def test_a_child_of_another_language_is_not_believed(cache, request_, said):
 
 
 def test_a_refusal_is_raised_and_not_kept(planner, cache, request_):
-    refused = '{"event": "refused", "reason": "out_of_memory", "detail": "", "facts": {"device": "CPU", "wanted_bytes": 9}}'
-    command = planner.command(f"print('''{refused}''', flush=True); continue")
+    refused = encode_answer(Refused(Reason.OUT_OF_MEMORY, "", {"device": "CPU", "wanted_bytes": 9}))
+    command = planner.command(f"print({refused.decode()!r}, flush=True); continue")
     for _ in range(2):
         with pytest.raises(Refusal, match="does not fit into the memory"):
             drained(dry_running(request_, cache, SEEN, command))

@@ -131,7 +131,8 @@ def test_damaged_files_are_as_good_as_none(plans, asked, content):
 
 
 def test_a_damaged_note_mixes_no_two_models_up(plans, asked, tmp_path):
-    other = LoadRequest(str(tiny_gguf.speaking_model(tmp_path / "other.gguf", shape=tiny_gguf.Shape(layers=3))), n_ctx=512)
+    larger = tiny_gguf.speaking_model(tmp_path / "larger.gguf", shape=tiny_gguf.Shape(layers=3))
+    other = LoadRequest(str(larger), n_ctx=512)
     for request in (asked, other):
         plans.keep(request, plan())
     for note in plans.folder.glob("*.header"):
