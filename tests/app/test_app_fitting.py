@@ -10,6 +10,7 @@ from fakes.header_models import write_header_model
 from carryon.app.fitting import Fitting, confirmed, giving_back, need_of, planned_request, refreshed
 from carryon.base.errors import BadFile
 from carryon.base.jobs import drained
+from carryon.chat.message import Figures
 from carryon.engine.protocol import DeviceKind, DeviceMemory, Ready
 from carryon.fit.answers import Basis, Wishes
 from carryon.fit.plan import assess, plan
@@ -34,6 +35,11 @@ def smol(tmp_path):
 
 def ready_with(*memory):
     return Ready(1, "t", "m", "llama", 24, 25, 4096, 8192, True, memory, 1.0)
+
+
+def answer_at(tokens_per_s, n_written=200):
+    """The figures of an answer to a short question."""
+    return Figures(12, 40.0, n_written, 1000 * n_written / tokens_per_s, 0)
 
 
 def held(name, kind, weights=0, kv=0, compute=0, output=0):
@@ -137,10 +143,18 @@ def test_answers_teach_the_next_speed(fitting, smol):
     really = first.decode.low / 2
     for _ in range(3):
         site = fitting.site(machines.WITH_GPU)
-        fitting.answered(plan(subject.candidates, site, wishes).best, site, really, None)
+        fitting.answered(plan(subject.candidates, site, wishes).best, site, answer_at(really))
     taught = plan(subject.candidates, fitting.site(machines.WITH_GPU), wishes).best
     assert taught.decode.middle == pytest.approx(really, rel=0.25)
     assert taught.decode.high < first.decode.low
+
+
+def test_a_few_words_teach_nothing(fitting, smol):
+    subject = drained(fitting.reading(smol))
+    site = fitting.site(machines.WITH_GPU)
+    best = plan(subject.candidates, site, Wishes()).best
+    fitting.answered(best, site, answer_at(best.decode.low / 2, n_written=5))
+    assert fitting.site(machines.WITH_GPU).speeds == site.speeds
 
 
 @pytest.mark.slow

@@ -215,7 +215,7 @@ def test_a_split_model_teaches_what_it_spent_its_time_on():
 def test_reading_a_prompt_is_learnt_apart_from_writing():
     real = true_site(1.0, 1.0, flops=0.5)
     pace = prefill_pace(model(*LARGE), WHOLE, ROOMS, real.speeds).middle
-    taught = site(learn(observed_speed(fit(LARGE), site(), None, pace)))
+    taught = site(learn(observed_speed(fit(LARGE), site(), None, pace, n_read=2000)))
     assert prefill_pace(model(*LARGE), WHOLE, ROOMS, taught.speeds).middle == pytest.approx(pace, rel=0.05)
     assert speed(LARGE, taught) == speed(LARGE, site())
 

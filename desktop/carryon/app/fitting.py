@@ -8,6 +8,7 @@ from pathlib import Path
 from carryon.app.measurements import Measurements
 from carryon.base.errors import AppError
 from carryon.base.paths import Home
+from carryon.chat.message import Figures
 from carryon.engine.dryrun import DryRun, dry_running
 from carryon.engine.protocol import DeviceMemory, LoadRequest, Ready
 from carryon.fit.answers import Basis, Candidate, Fit, Plan, Site
@@ -110,11 +111,14 @@ class Fitting:
         held = need_of(ready.memory, site.rooms, fit.need)
         self.measurements.add(observed_load(fit, site.rooms, held))
 
-    def answered(
-        self, fit: Fit, site: Site, decode_per_s: float | None, prefill_per_s: float | None, depth_tokens: int = 512
-    ) -> None:
-        """Keeps how fast an answer was, in tokens per second; at its middle `depth_tokens` were in the context."""
-        self.measurements.add(observed_speed(fit, site, decode_per_s, prefill_per_s, depth_tokens))
+    def answered(self, fit: Fit, site: Site, figures: Figures) -> None:
+        """Keeps how fast an answer was; one of a few words says nothing of a speed."""
+        depth_tokens = figures.cached_n + figures.prompt_n + figures.predicted_n // 2
+        seen = observed_speed(
+            fit, site, figures.tokens_per_s, figures.prompt_tokens_per_s, depth_tokens,
+            n_written=figures.predicted_n, n_read=figures.prompt_n,
+        )  # fmt: skip
+        self.measurements.add(seen)
 
 
 def confirmed(made: Plan, fit: Fit, site: Site) -> Plan:

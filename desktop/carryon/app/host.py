@@ -13,6 +13,7 @@ from carryon.base.errors import AppError, Unsupported
 from carryon.base.jobs import Cancelled, Done, Failed, Job, Lane, Outcome, Runner
 from carryon.base.paths import Home
 from carryon.base.settings import RecentModel, SettingsFile
+from carryon.chat.message import Figures
 from carryon.engine.process import WORKER, Engine, start
 from carryon.engine.protocol import Loading, Ready
 from carryon.fit.plan import Candidate, plan
@@ -122,11 +123,11 @@ class ModelHost:
         """What plans are made for; None while it is being looked at."""
         self._machine = machine
 
-    def answered(self, decode_tokens_per_s: float | None, prefill_tokens_per_s: float | None = None) -> None:
+    def answered(self, figures: Figures) -> None:
         """How fast the loaded model really answered: later predictions learn from it."""
         wish = self.state.wish if isinstance(self.state, LoadedModel) else None
-        if self._fitting and wish and wish.fit and wish.site and decode_tokens_per_s:
-            self._fitting.answered(wish.fit, wish.site, decode_tokens_per_s, prefill_tokens_per_s)
+        if self._fitting and wish and wish.fit and wish.site:
+            self._fitting.answered(wish.fit, wish.site, figures)
 
     def wish_for(self, file: ModelFile) -> LoadWish:
         """As a person set it the last time, else as the plan says, from the header alone. Raises BadFile."""

@@ -1,10 +1,12 @@
 """What really happened beside what was predicted: a load's memory, an answer's speed; its keeper adds the time."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from carryon.fit.answers import Fit, Site
 from carryon.fit.calibration import DeviceTime, MemoryObservation, SpeedObservation, Task
 from carryon.fit.memory import DeviceNeed, Need, need
+from carryon.fit.placement import Placement
 from carryon.fit.room import Room, Rooms
 from carryon.fit.speed import decode_times, prefill_times
 
@@ -49,15 +51,18 @@ def observed_speed(
     """
     seen = []
     if decode_tokens_per_s and n_written >= _FEWEST_WRITTEN:
-        seen.append(_observed(Task.DECODE, fit, site, decode_tokens_per_s, depth_tokens))
+        seen.append(_observed(Task.DECODE, fit, fit.placement, site, decode_tokens_per_s, depth_tokens))
     if prefill_tokens_per_s and n_read >= _FEWEST_READ:
-        seen.append(_observed(Task.PREFILL, fit, site, prefill_tokens_per_s, max(0, depth_tokens - n_read // 2)))
+        batch = replace(fit.placement, n_ubatch=min(fit.placement.n_ubatch, n_read))
+        seen.append(_observed(Task.PREFILL, fit, batch, site, prefill_tokens_per_s, max(0, depth_tokens - n_read // 2)))
     return tuple(seen)
 
 
-def _observed(task: Task, fit: Fit, site: Site, tokens_per_s: float, depth_tokens: int) -> SpeedObservation:
+def _observed(
+    task: Task, fit: Fit, placement: Placement, site: Site, tokens_per_s: float, depth_tokens: int
+) -> SpeedObservation:
     times = decode_times if task is Task.DECODE else prefill_times
-    place = (fit.candidate.shape, fit.placement, site.rooms)
+    place = (fit.candidate.shape, placement, site.rooms)
     return SpeedObservation(
         task=task,
         model=_model(fit),

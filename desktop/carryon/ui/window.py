@@ -323,8 +323,7 @@ class Window(QMainWindow):
 
     def _answered(self, figures: Figures) -> None:
         self.status.show_speed(figures.tokens_per_s)
-        prefill = figures.prompt_n / figures.prompt_ms * 1000 if figures.prompt_ms > 0 and figures.prompt_n else None
-        self._services.host.answered(figures.tokens_per_s, prefill)
+        self._services.host.answered(figures)
 
     def _model_turned(self, state: ModelState) -> None:
         self.status.show_state(state)
