@@ -79,6 +79,10 @@ def test_cancelling_the_load_ends_the_process(tmp_path):
         ("rpc_unreachable", '{"endpoint": "10.0.0.9:50052"}', "10.0.0.9:50052 does not answer"),
         ("port_taken", '{"port": 8080}', "8080"),
         ("bad_model", "{}", "damaged"),
+        ("missing_file", '{"path": "/models/some-00002-of-00003.gguf"}', "00002-of-00003.gguf is missing"),
+        ("missing_file", '{"path": "/models/some.gguf", "is_folder": true}', "some.gguf is a folder"),
+        ("bad_request", '{"kv_type": "q8_0", "block": 32, "head_length": 16}', "packs 32 numbers .* have 16"),
+        ("bad_request", '{"kv_type": null}', "takes flash attention"),
         ("unknown", "{}", "did not say"),
     ],
 )

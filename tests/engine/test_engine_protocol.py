@@ -1,5 +1,7 @@
 """What crosses the pipe comes back as it went in."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,11 +13,14 @@ from carryon.engine.protocol import (
     KvType,
     Loading,
     LoadRequest,
+    Planned,
     Ready,
     Reason,
     Refused,
+    decode_answer,
     decode_event,
     decode_request,
+    encode_answer,
     encode_event,
     encode_request,
 )
@@ -77,3 +82,26 @@ def test_every_death_has_a_sentence_and_a_next_step(exit_code):
         words = crash(exit_code, (), doing)
         assert words.hint
         assert str(exit_code) not in words.message
+
+
+PLANNED = Planned("llama.cpp 1", 4096, READY.memory)
+
+
+@pytest.mark.parametrize("answer", [PLANNED, Refused(Reason.TRUNCATED, "x", {"actual_bytes": 1})])
+def test_answers_of_a_planner_come_back_as_they_went(answer):
+    line = encode_answer(answer)
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert decode_answer(line) == answer
+
+
+@pytest.mark.parametrize("line", [b"", b"hello", b"[]", b"{}", b'{"event": "ready"}', b'{"event": "planned"}', b"\xff"])
+def test_what_is_no_answer_of_a_planner_is_not_believed(line):
+    with pytest.raises(EngineError):
+        decode_answer(line)
+
+
+@given(st.binary(max_size=200))
+def test_no_line_breaks_the_reader_of_answers(line):
+    with suppress(EngineError):
+        decode_answer(line)

@@ -1,5 +1,6 @@
 """A model that cannot be loaded gives a reason with its facts, and the process ends."""
 
+import json
 import socket
 
 import gguf
@@ -7,11 +8,11 @@ import pytest
 from fakes import tiny_gguf
 from fakes.real_worker import start_child
 
-from carryon.engine.protocol import Loading, LoadRequest, Reason, Refused, decode_event
+from carryon.engine.protocol import Loading, LoadRequest, Reason, Refused, decode_event, encode_request
 from carryon.worker import capi, devices
 from carryon.worker.engine_log import EngineLog, Level, Line
 from carryon.worker.loading import load
-from carryon.worker.refusals import LoadRefused, refusal_of_load
+from carryon.worker.refusals import LoadRefused, refusal_of_load, says_no_flash_attention
 
 
 @pytest.fixture
@@ -243,3 +244,35 @@ def test_loading_is_told_while_it_lasts(start_worker, models):
     assert fractions
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("said", "is_so"),
+    [
+        ("resolve_fused_ops: Flash Attention not supported, set to disabled", True),
+        ("llama_init_from_model: flash_attn is not compatible with Grok - forcing off", True),
+        ("resolve_fused_ops: Flash Attention enabled", False),
+        ("llama_context: flash_attn            = auto", False),
+    ],
+)
+def test_a_model_that_goes_without_flash_attention_is_noticed(said, is_so):
+    assert says_no_flash_attention(["load_tensors: done", said]) is is_so
+
+
+def test_a_quantized_cache_without_flash_attention_is_refused_by_its_settings(models):
+    log = EngineLog()
+    said = "failed to initialize the context: quantized V cache was requested, but this requires Flash Attention"
+    log.lines.append(Line(Level.ERROR, said))
+    refused = refusal_of_load([models / "speaker.gguf"], log)
+    assert refused.reason is Reason.BAD_REQUEST
+    assert refused.facts == {"kv_type": None}
+
+
+@pytest.mark.parametrize("field", ["model_path", "gpus", "rpc_endpoints", "n_ctx", "n_threads", "split"])
+def test_a_field_of_another_kind_is_a_bad_request(models, field):
+    fields = {**json.loads(encode_request(LoadRequest(str(models / "speaker.gguf")))), field: [{}]}
+    child = start_child()
+    child.stdin.write(json.dumps(fields).encode() + b"\n")
+    child.stdin.flush()
+    assert decode_event(child.stdout.readline()).reason is Reason.BAD_REQUEST
+    child.communicate(timeout=5)

@@ -92,6 +92,8 @@ def physical_cores() -> int:
 
 def _complaint(request: LoadRequest) -> str | None:
     """What makes no sense about the request, as a phrase."""
+    if not all(isinstance(text, str) for text in (request.model_path, *request.gpus, *request.rpc_endpoints)):
+        return "paths, names of GPUs and addresses must be texts"
     for name, (words, least, most) in _RANGES.items():
         value = getattr(request, name)
         if type(value) is not int or not least <= value <= most:

@@ -24,7 +24,8 @@ class Model:
         self.handle = handle
         self.placing = placing
         self.vocabulary = Vocabulary(handle)
-        self.n_layers: int = L.llama_model_n_layer(handle)
+        # blocks for guessing several words ahead are not loaded, but they count where layers are offloaded
+        self.n_layers: int = L.llama_model_n_layer(handle) + L.llama_model_n_layer_nextn(handle)
         self.n_embd: int = L.llama_model_n_embd(handle)
         self.n_ctx_train: int = L.llama_model_n_ctx_train(handle)
         self.n_swa: int = L.llama_model_n_swa(handle)
