@@ -123,7 +123,9 @@ def test_a_measured_speed_is_told_as_such_and_narrowly():
     taught = site(learn(answer(LARGE, true_site(0.9, 1.0), site(), 1.0)))
     pace = decode_pace(model(*LARGE), WHOLE, ROOMS, taught.speeds)
     assert pace.basis is Basis.MEASURED
+    other = decode_pace(model(*SMALL), WHOLE, ROOMS, taught.speeds)
     assert pace.high / pace.low == pytest.approx(1.1 / 0.9, rel=0.01)
+    assert 1.1 / 0.9 < other.high / other.low < 1.25 / 0.75
     assert prefill_pace(model(*LARGE), WHOLE, ROOMS, taught.speeds).basis is Basis.PARTS
 
 

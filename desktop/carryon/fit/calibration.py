@@ -16,6 +16,7 @@ from typing import Any
 from carryon.fit.memory import DeviceNeed, Need
 from carryon.fit.room import Backend, Room, Rooms
 from carryon.gguf.quants import KvType
+from carryon.gguf.shape import ModelShape
 
 _KEPT_EACH = 5  # of observations of the same thing only so many of the last count
 _SAID = 3  # "within 2 %" speaks of so many of the last predictions
@@ -75,7 +76,7 @@ class SpeedObservation:
     """How fast one answer was written, or one prompt read."""
 
     task: Task
-    model: str  # what tells models apart: "llama Q4_K_M 4920000000"
+    model: str  # model_key of its shape
     times: tuple[DeviceTime, ...]  # by the priors alone, without anything learnt
     said_s: float  # a token, as the person was told
     measured_s: float  # a token
@@ -109,6 +110,7 @@ class Learnt:
 
     memory: Mapping[MemoryKey, MemoryLesson] = field(default_factory=dict)
     speed: Mapping[tuple[Task, str, Backend], SpeedLesson] = field(default_factory=dict)
+    answered: frozenset[tuple[Task, str]] = frozenset()  # the models that it was learnt from, by their keys
 
     def lesson(self, task: Task, label: str, backend: Backend) -> SpeedLesson | None:
         """What was learnt about a device's speed; None where it never took part."""
@@ -122,6 +124,11 @@ class Learnt:
 
 
 NOTHING = Learnt()
+
+
+def model_key(shape: ModelShape) -> str:
+    """What tells models and their quants apart: "llama 4920734208"."""
+    return f"{shape.architecture} {shape.weights_bytes}"
 
 
 class _Which(Enum):
@@ -145,7 +152,7 @@ def learn(observations: Sequence[Observation]) -> Learnt:
     memory = [one for one in ordered if isinstance(one, MemoryObservation) and _is_sane(one)]
     speeds = [one for one in ordered if isinstance(one, SpeedObservation) and one.measured_s > 0 and one.times]
     lessons = {key: lesson for task in Task for key, lesson in _speed_lessons(task, speeds)}
-    return Learnt(_memory_lessons(memory), lessons)
+    return Learnt(_memory_lessons(memory), lessons, frozenset((one.task, one.model) for one in speeds))
 
 
 def corrected(need: Need, architecture: str, kv_type: KvType, rooms: Rooms, learnt: Learnt) -> Need:

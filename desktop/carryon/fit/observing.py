@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from carryon.fit.answers import Fit, Site
-from carryon.fit.calibration import DeviceTime, MemoryObservation, SpeedObservation, Task
+from carryon.fit.calibration import DeviceTime, MemoryObservation, SpeedObservation, Task, model_key
 from carryon.fit.memory import DeviceNeed, Need, need
 from carryon.fit.placement import Placement
 from carryon.fit.room import Room, Rooms
@@ -65,7 +65,7 @@ def _observed(
     place = (fit.candidate.shape, placement, site.rooms)
     return SpeedObservation(
         task=task,
-        model=_model(fit),
+        model=model_key(fit.candidate.shape),
         times=_busy(times(*place, site.speeds.priors, depth_tokens)),
         said_s=_total_s(times(*place, site.speeds, depth_tokens)),
         measured_s=1 / tokens_per_s,
@@ -79,11 +79,6 @@ def _side_by_side(
     predicted, said, held = needs
     yield rooms.ram, predicted.ram, said.ram, held.ram
     yield from zip(rooms.gpus, predicted.gpus, said.gpus, held.gpus, strict=True)
-
-
-def _model(fit: Fit) -> str:
-    shape = fit.candidate.shape
-    return f"{shape.architecture} {fit.candidate.quant} {shape.weights_bytes}"
 
 
 def _busy(times: tuple[DeviceTime, ...]) -> tuple[DeviceTime, ...]:
