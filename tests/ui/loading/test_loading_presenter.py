@@ -189,12 +189,12 @@ def test_a_gpu_that_is_found_later_is_used_unless_the_slider_was_moved(desk, mod
     assert desk.form.n_gpu_layers == 5
 
 
-def test_a_model_starts_as_it_was_loaded_the_last_time(gpu_desk, model):
-    recent = RecentModel(model.reference, 16384, 28, kv_type="q8_0", n_ubatch=256, use_mmap=False)
+def test_a_model_starts_as_it_was_loaded_the_last_time(gpu_desk, fitting_8b):
+    recent = RecentModel(fitting_8b.reference, 16384, 28, kv_type="q8_0", n_ubatch=256, use_mmap=False)
     gpu_desk.services.settings.change(lambda now: now.with_recent(recent))
     gpu_desk.open()
     form = gpu_desk.form
-    assert form.file == model
+    assert form.file == fitting_8b
     assert form.is_manual
     assert (form.n_ctx, form.n_gpu_layers, form.kv_type) == (16384, 28, KvType.Q8_0)
     assert (form.fit.placement.n_ubatch, form.fit.placement.use_mmap) == (256, False)
@@ -586,6 +586,17 @@ def test_the_command_says_the_same_load(gpu_desk, mixture):
     assert gpu_desk.presenter.command() == (
         f"carryon run {mixture.path} --ctx 8192 --gpu-layers 40 --cpu-experts 30 --kv q8_0 -p Hello"
     )
+
+
+def test_a_cache_that_the_model_cannot_have_is_said_and_another_one_can_be_chosen(desk, model):
+    """The heads of the tiny model are too short for blocks of 32 numbers."""
+    desk.open(model)
+    desk.presenter.set_kv(KvType.Q8_0)
+    assert desk.form.plan is None
+    assert "cannot be kept in q8_0" in texts.no_plan_text(desk.form)
+    assert desk.form.can_load  # the engine has the last word
+    desk.presenter.set_kv(KvType.F16)
+    assert desk.form.fit
 
 
 def test_a_wish_from_elsewhere_is_where_the_dialog_begins(gpu_desk, fitting_8b):

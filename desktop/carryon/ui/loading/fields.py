@@ -23,7 +23,7 @@ class ContextField(QComboBox):
         self.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.setAccessibleName(texts.CONTEXT.replace("&", ""))
-        OnTheme(self, lambda: self.setMinimumWidth(theme.px(200)))
+        OnTheme(self, lambda: self.setMinimumWidth(theme.px(225)))
         self._steps: tuple[int, ...] = ()
         line = self.lineEdit()
         assert line
@@ -57,7 +57,7 @@ class KvField(QComboBox):
         super().__init__()
         self.setAccessibleName(texts.KV.replace("&", ""))
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
-        OnTheme(self, lambda: self.setMinimumWidth(theme.px(200)))
+        OnTheme(self, lambda: self.setMinimumWidth(theme.px(225)))
         for kv_type in KV_TYPES:
             if kv_type is KV_TYPES[len(USUAL_KV_TYPES)]:
                 self.insertSeparator(self.count())
@@ -72,13 +72,11 @@ class KvField(QComboBox):
         event.ignore()
 
 
-def row(*widgets: QWidget | None) -> QHBoxLayout:
-    """Side by side; None is the space that stretches."""
-    made = QHBoxLayout()
-    spaced(made, gap=12)
+def together(*widgets: QWidget) -> QWidget:
+    """Several widgets as one, side by side."""
+    made = QWidget()
+    row = QHBoxLayout(made)
+    spaced(row, gap=12)
     for widget in widgets:
-        if widget is None:
-            made.addStretch(1)
-        else:
-            made.addWidget(widget)
+        row.addWidget(widget)
     return made

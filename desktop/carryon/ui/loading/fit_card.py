@@ -12,6 +12,7 @@ from carryon.ui.memory_facts import fit_bars
 from carryon.ui.widgets.controls import button, label
 from carryon.ui.widgets.memory_bars import MemoryBars
 from carryon.ui.widgets.spacing import spaced
+from carryon.ui.widgets.steady_label import SteadyLabel
 from carryon.ui.widgets.verdict import VerdictLabel
 
 
@@ -26,10 +27,10 @@ class FitCard(QFrame):
         self.setAccessibleName(texts.FIT_TITLE)
         self._plan: Plan | None = None
         self._verdict = VerdictLabel()
-        self._pace = label("", wraps=True, selectable=True)
-        self._basis = label("", "soft", wraps=True, selectable=True)
+        self._pace = SteadyLabel()
+        self._basis = SteadyLabel("soft")
         self._bars = MemoryBars()
-        self._reasons = _Pool(lambda: label("", "soft", wraps=True, selectable=True))
+        self._reasons = SteadyLabel("soft", dots=True)
         self._repairs_title = label(texts.REPAIRS, "heading", wraps=True)
         self._repairs = _Pool(self._new_repair)
         self._waiting = label("", "soft", wraps=True)
@@ -38,7 +39,7 @@ class FitCard(QFrame):
     def show_form(self, form: Form) -> None:
         """Shows this form's plan, or why there is none."""
         made = form.plan
-        for widget in (self._verdict, self._pace, self._basis, self._bars):
+        for widget in (self._verdict, self._pace, self._basis, self._bars, self._reasons):
             widget.setVisible(made is not None)
         self._waiting.setText(texts.no_plan_text(form))
         self._waiting.setVisible(made is None)
@@ -51,12 +52,11 @@ class FitCard(QFrame):
     def _show_plan(self, made: Plan, form: Form) -> None:
         has_gpu = bool(made.rooms.gpus)
         self._verdict.show_verdict(made.best.verdict, texts.verdict_text(made), has_gpu=has_gpu)
-        self._pace.setText(texts.pace_text(made.best))
-        self._basis.setText(texts.basis_text(made.best))
+        self._pace.show_words(texts.pace_text(made.best))
+        self._pace.setVisible(made.best.decode.high > 0)
+        self._basis.show_words(texts.basis_text(made.best))
         self._bars.show_bars(fit_bars(made.best, made.rooms))
-        reasons = texts.reason_lines(made)
-        for words, line in zip(reasons, self._reasons.take(len(reasons)), strict=True):
-            line.setText(words)
+        self._reasons.show_words("\n".join(texts.reason_lines(made)))
         self._show_repairs(made)
 
     def _show_repairs(self, made: Plan) -> None:
@@ -66,8 +66,7 @@ class FitCard(QFrame):
             widget.show_repair(repair, made)
 
     def _clear(self) -> None:
-        for pool in (self._reasons, self._repairs):
-            pool.take(0)
+        self._repairs.take(0)
         self._repairs_title.hide()
 
     def _new_repair(self) -> "RepairLine":
@@ -78,9 +77,8 @@ class FitCard(QFrame):
     def _arrange(self) -> None:
         column = QVBoxLayout(self)
         spaced(column, (16, 14, 16, 14), 8)
-        for widget in (self._waiting, self._verdict, self._pace, self._basis, self._bars):
+        for widget in (self._waiting, self._verdict, self._pace, self._basis, self._bars, self._reasons):
             column.addWidget(widget)
-        column.addLayout(spaced(self._reasons.column, gap=4))
         column.addWidget(self._repairs_title)
         column.addLayout(spaced(self._repairs.column, gap=6))
         column.addStretch(1)
@@ -95,7 +93,7 @@ class RepairLine(QWidget):
         super().__init__()
         self._repair: Repair | None = None
         self.link = button("", "link", on_click=lambda: self.wanted.emit(self._repair))
-        self._effect = label("", "soft", wraps=True)
+        self._effect = SteadyLabel("soft")
         column = QVBoxLayout(self)
         spaced(column, gap=0)
         column.addWidget(self.link)
@@ -108,7 +106,7 @@ class RepairLine(QWidget):
         self.link.setText(what)
         self.link.setAccessibleName(f"{what}: {effect}")
         self.link.setEnabled(repair.change is not Change.PROGRAM)  # a program is its owner's to close
-        self._effect.setText(effect)
+        self._effect.show_words(effect)
 
 
 class _Pool:

@@ -72,7 +72,9 @@ class Form:
     is_context_readable: bool = True
     is_kept: bool = True  # what is chosen is remembered for this model
     plan: Plan | None = None
+    no_plan: AppError | None = None  # why these wishes cannot be planned
     most_layers: int | None = None  # the largest number of GPU layers that fits
+    fewest_experts: int | None = None  # of how many layers the experts have to stay in RAM
     most_context: int | None = None  # the longest context that fits with these layers; 0 = none does
     machine: Machine | None = None
     no_offload: NoOffload | None = NoOffload.LOOKING

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 
-from carryon.fit.memory import Placement
-from carryon.fit.plan import Candidate, Site, assess
+from carryon.fit.memory import Placement, need
+from carryon.fit.plan import Candidate, Site
+from carryon.fit.verdict import verdict_of
 
 _STEP = 1024  # tokens: nobody chooses finer
 _UNKNOWN_TRAINING = 131072
@@ -15,7 +16,9 @@ def largest_context(candidate: Candidate, placed: Placement, site: Site) -> int:
     trained = candidate.shape.n_ctx_train or _UNKNOWN_TRAINING
 
     def fits(n_ctx: int) -> bool:
-        return assess(candidate, replace(placed, n_ctx=n_ctx), site).verdict.fits
+        longer = replace(placed, n_ctx=n_ctx)
+        needed = need(candidate.shape, longer, site.rooms)
+        return verdict_of(candidate.shape, longer, needed, site.rooms)[0].fits
 
     if fits(trained):
         return trained

@@ -25,18 +25,19 @@ from carryon.hardware.machine import Machine
 from carryon.ui import theme
 from carryon.ui.drop import let_models_through, model_in
 from carryon.ui.loading import texts
-from carryon.ui.loading.fields import ContextField, KvField, row
+from carryon.ui.loading.fields import ContextField, KvField, together
 from carryon.ui.loading.fit_card import FitCard
 from carryon.ui.loading.form import Check, Form
 from carryon.ui.loading.model_list import ModelList
 from carryon.ui.loading.presenter import LoadPresenter
 from carryon.ui.metering import Metering, metering
 from carryon.ui.widgets.controls import buddy, button, hairline, label, rename
-from carryon.ui.widgets.flow import FlowLayout
+from carryon.ui.widgets.folding_row import FoldingRow
 from carryon.ui.widgets.layers_slider import LayersField
 from carryon.ui.widgets.reason_card import Action, ReasonCard
 from carryon.ui.widgets.scroll import Scroll
-from carryon.ui.widgets.spacing import sized, spaced
+from carryon.ui.widgets.spacing import laid_out_once, sized, spaced
+from carryon.ui.widgets.steady_label import SteadyLabel
 
 _SIDE_BY_SIDE_PX = 820  # from this width on, choices and their consequences stand beside each other
 _CONFIRM_AFTER_MS = 700  # of rest, before the engine is asked to plan what is shown
@@ -84,16 +85,20 @@ class LoadDialog(QDialog):
         """Draws everything anew; signals of the drawing itself are not choices."""
         self._is_drawing = True
         try:
-            self._models.show_entries(form.entries, form.file)
-            self._draw_facts(form)
-            self._draw_context(form)
-            self._draw_layers(form)
-            self._fit.show_form(form)
-            self._draw_error(form)
-            self._draw_foot(form)
+            with laid_out_once(self._fit, self._choices_card):
+                self._draw(form)
         finally:
             self._is_drawing = False
         self._rest.start()
+
+    def _draw(self, form: Form) -> None:
+        self._models.show_entries(form.entries, form.file)
+        self._draw_facts(form)
+        self._draw_context(form)
+        self._draw_layers(form)
+        self._fit.show_form(form)
+        self._draw_error(form)
+        self._draw_foot(form)
 
     def close_after_load(self) -> None:
         """The model answers: nothing more to do here."""
@@ -111,6 +116,7 @@ class LoadDialog(QDialog):
         direction = QBoxLayout.Direction.LeftToRight if is_wide else QBoxLayout.Direction.TopToBottom
         if self._columns.direction() != direction:
             self._columns.setDirection(direction)
+            self._draw_foot(self.presenter.form)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if model_in(event.mimeData()):
@@ -139,7 +145,7 @@ class LoadDialog(QDialog):
         self._facts = label("", "soft", wraps=True, selectable=True)
         self._context = ContextField()
         self._context.changed.connect(self._typed_context)
-        self._context_note = label("", "soft", wraps=True)
+        self._context_note = SteadyLabel("soft")
         self._kv = KvField()
         self._kv.chosen.connect(lambda kv_type: self.presenter.set_kv(kv_type))
         self._automatic, self._manual = QRadioButton(texts.AUTOMATIC), QRadioButton(texts.MANUAL)
@@ -163,7 +169,7 @@ class LoadDialog(QDialog):
         self._progress = QProgressBar()
         self._progress.setAccessibleName("How much of the model is loaded")
         self._progress.setTextVisible(False)
-        self._foot_text = label("", wraps=True)
+        self._foot_text = SteadyLabel()
         self._kept = QCheckBox(texts.REMEMBER)
         self._kept.toggled.connect(self._changed_kept)
         self._copy = button(texts.COPY_COMMAND, "quiet", icon="ph.terminal-window", on_click=self._copy_command)
@@ -186,7 +192,7 @@ class LoadDialog(QDialog):
 
     def _fill_body(self) -> None:
         open_file = button(texts.OPEN_FILE, icon="ph.folder-open", on_click=self.file_wanted.emit)
-        self._body.addLayout(row(label(texts.TITLE, "title"), None, open_file))
+        self._body.addLayout(FoldingRow(label(texts.TITLE, "title"), open_file))
         self._card_place = QVBoxLayout()
         self._body.addLayout(spaced(self._card_place))
         self._columns = QBoxLayout(QBoxLayout.Direction.LeftToRight)
@@ -212,15 +218,17 @@ class LoadDialog(QDialog):
         spaced(column, (16, 12, 16, 14), 8)
         column.addWidget(self._facts)
         column.addWidget(hairline())
-        column.addLayout(row(buddy(texts.CONTEXT, self._context, "heading"), None, self._context))
+        column.addLayout(FoldingRow(buddy(texts.CONTEXT, self._context, "heading"), self._context))
         column.addWidget(self._context_note)
-        column.addLayout(row(buddy(texts.KV, self._kv, "heading"), None, self._kv))
+        column.addLayout(FoldingRow(buddy(texts.KV, self._kv, "heading"), self._kv))
         column.addWidget(hairline())
-        column.addLayout(row(label(texts.MODE, "heading"), None, self._automatic, self._manual))
+        column.addLayout(FoldingRow(label(texts.MODE, "heading"), together(self._automatic, self._manual)))
         column.addWidget(self._mode_note)
         column.addWidget(self._layers)
         column.addWidget(self._experts)
         column.addWidget(self._offload_note)
+        column.addWidget(hairline())
+        column.addLayout(FoldingRow(self._kept, self._copy))
         return self._choices_card
 
     def _foot(self) -> QFrame:
@@ -229,17 +237,11 @@ class LoadDialog(QDialog):
         words = QVBoxLayout()
         words.addWidget(self._foot_text)
         words.addWidget(self._progress)
-        options = FlowLayout()
-        options.addWidget(self._kept)
-        options.addWidget(self._copy)
-        buttons = QHBoxLayout()
-        buttons.addLayout(spaced(options), 1)
+        row = QHBoxLayout(foot)
+        spaced(row, (24, 12, 24, 14), 8)
+        row.addLayout(spaced(words, gap=6), 1)
         for one in (self._cancel, self._stop, self._load):
-            buttons.addWidget(one)
-        column = QVBoxLayout(foot)
-        spaced(column, (24, 10, 24, 14), 8)
-        column.addLayout(spaced(words, gap=6))
-        column.addLayout(spaced(buttons, gap=8))
+            row.addWidget(one)
         return foot
 
     def _chose(self, file: ModelFile) -> None:
@@ -277,7 +279,7 @@ class LoadDialog(QDialog):
         trained = form.facts.n_ctx_train if form.facts else 0
         self._context.show_steps(form.contexts, trained, form.n_ctx)
         self._context.setEnabled(form.can_choose)
-        self._context_note.setText(texts.context_note(form))
+        self._context_note.show_words(texts.context_note(form))
         is_warning = form.is_above_trained or (form.facts is not None and form.n_ctx is None)
         rename(self._context_note, "warn" if is_warning else "soft")
         self._kv.show_type(form.kv_type)
@@ -293,7 +295,8 @@ class LoadDialog(QDialog):
         self._layers.show_value(form.n_gpu_layers, most, texts.layers_text(form), tick, texts.tick_text(form))
         self._experts.setVisible(form.has_experts)
         if form.has_experts:
-            self._experts.show_value(form.n_cpu_experts, most - 1, texts.experts_text(form))
+            tick, tick_words = form.fewest_experts, texts.fewest_text(form)
+            self._experts.show_value(form.n_cpu_experts, most - 1, texts.experts_text(form), tick, tick_words)
         note = texts.mode_note(form)
         self._mode_note.setText(note)
         self._mode_note.setVisible(bool(note))
@@ -331,10 +334,10 @@ class LoadDialog(QDialog):
 
     def _draw_foot(self, form: Form) -> None:
         is_loading = form.loading is not None
-        for widget in (self._progress, self._stop):
-            widget.setVisible(is_loading)
-        for widget in (self._load, self._kept, self._copy):
-            widget.setVisible(not is_loading)
+        self._progress.setVisible(is_loading)
+        self._stop.setVisible(is_loading)
+        self._load.setVisible(not is_loading)
+        self._kept.setEnabled(not is_loading)
         self._load.setEnabled(form.can_load)
         self._load.setText(texts.load_text(form))
         self._load.setAccessibleName(self._load.text())
@@ -347,8 +350,9 @@ class LoadDialog(QDialog):
         self._draw_progress(form)
 
     def _draw_progress(self, form: Form) -> None:
-        words = texts.foot_text(form)
-        self._foot_text.setText(words)
+        is_wide = self._columns.direction() == QBoxLayout.Direction.LeftToRight
+        words = texts.foot_text(form) or ("" if is_wide else texts.short_text(form))
+        self._foot_text.show_words(words)
         self._foot_text.setVisible(bool(words))
         is_warning = form.check in (Check.CHANGED, Check.SURE)
         rename(self._foot_text, "warn" if is_warning else "")

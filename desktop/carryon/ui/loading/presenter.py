@@ -5,17 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from carryon.app.fitting import Subject, refreshed
+from carryon.app.fitting import Subject, confirmed, refreshed
 from carryon.app.host import FailedModel, LoadedModel, LoadingModel, LoadWish, ModelState, NoModel
 from carryon.app.models import GUIDE, ModelFacts, ModelFile, facts, guide, library
 from carryon.app.services import Services
 from carryon.app.wishes import planned_wish, safe_wish, wishes_again, wishes_of
-from carryon.base.errors import AppError, Unsupported
+from carryon.base.errors import AppError, BadInput, Unsupported
 from carryon.base.jobs import Done, Failed, Job, Lane, Outcome
 from carryon.base.settings import RecentModel
 from carryon.engine.protocol import KvType
 from carryon.fit.memory import Placement
-from carryon.fit.plan import Basis, Candidate, Fit, Repair, Site, Verdict, Wishes, largest_layers, plan
+from carryon.fit.plan import Basis, Candidate, Fit, Repair, Site, Verdict, Wishes, fewest_experts, largest_layers, plan
 from carryon.hardware.machine import Machine, MemoryUse
 from carryon.ui.loading.command import command_line
 from carryon.ui.loading.form import (
@@ -33,6 +33,7 @@ from carryon.ui.loading.limits import Remembered, largest_context
 from carryon.ui.loading.rungs import next_rung
 
 _VERDICTS = tuple(Verdict)  # from best to worst
+_NO_LIMITS = {"most_layers": None, "most_context": None, "fewest_experts": None}
 
 
 class View(Protocol):
@@ -54,7 +55,7 @@ class LoadPresenter:
         self._is_open = False
         self._reading = 0
         self._site: Site | None = None
-        self._most_layers, self._most_context = Remembered(), Remembered()
+        self._most_layers, self._most_context, self._fewest_experts = Remembered(), Remembered(), Remembered()
         self._confirmation: Job | None = None
         self.form = Form()
         self._host.listen(self._host_turned)
@@ -87,7 +88,7 @@ class LoadPresenter:
         self._show(
             entries=_with_entry(self.form.entries, file), file=file, facts=None, candidate=None, others=(),
             wishes=wished, is_manual=wished.n_gpu_layers is not None, is_context_readable=True, is_kept=True,
-            plan=None, most_layers=None, most_context=None, check=None, error=None, rung=None,
+            plan=None, no_plan=None, **_NO_LIMITS, check=None, error=None, rung=None,
         )  # fmt: skip
         self._runner.start(
             self._reading_file(file), on_end=lambda outcome: self._file_read(reading, outcome), lane=Lane.DISK
@@ -236,8 +237,8 @@ class LoadPresenter:
 
     def _know(self, machine: Machine | None, site: Site | None) -> None:
         self._site = site
-        self._most_layers.clear()
-        self._most_context.clear()
+        for limit in (self._most_layers, self._most_context, self._fewest_experts):
+            limit.clear()
         self._replan(check=self.form.check, machine=machine, no_offload=no_offload(machine))
 
     def _replan(self, **changes: Any) -> None:
@@ -247,12 +248,15 @@ class LoadPresenter:
 
     def _planned(self, form: Form) -> dict[str, Any]:
         if form.candidate is None or self._site is None:
-            return {"plan": None, "most_layers": None, "most_context": None}
+            return {"plan": None, "no_plan": None, **_NO_LIMITS}
         wishes = replace(form.wishes, quant=form.candidate.quant)
         if form.no_offload is not None and wishes.n_gpu_layers:
             wishes = replace(wishes, n_gpu_layers=0)
-        made = plan((form.candidate, *form.others), self._site, wishes)
-        return {"plan": made, **self._limits(form.candidate, made.best.placement, self._site)}
+        try:
+            made = plan((form.candidate, *form.others), self._site, wishes)
+        except BadInput as error:
+            return {"plan": None, "no_plan": error, **_NO_LIMITS}
+        return {"plan": made, "no_plan": None, **self._limits(form.candidate, made.best.placement, self._site)}
 
     def _limits(self, candidate: Candidate, placed: Placement, site: Site) -> dict[str, Any]:
         """The slider's tick depends on everything but the slider, the longest context on all but the context."""
@@ -260,7 +264,13 @@ class LoadPresenter:
         long = replace(placed, n_ctx=0)
         layers = self._most_layers.get((candidate.path, where), lambda: largest_layers(candidate, placed, site))
         context = self._most_context.get((candidate.path, long), lambda: largest_context(candidate, placed, site))
-        return {"most_layers": layers if site.rooms.gpus else None, "most_context": context}
+        if not site.rooms.gpus:
+            return {**_NO_LIMITS, "most_context": context}
+        if not candidate.shape.is_moe:
+            return {**_NO_LIMITS, "most_context": context, "most_layers": layers}
+        few = (candidate.path, replace(placed, n_cpu_experts=0, split=()))
+        experts = self._fewest_experts.get(few, lambda: fewest_experts(candidate, placed, site))
+        return {"most_layers": layers, "most_context": context, "fewest_experts": experts}
 
     def _reading_memory(self) -> Generator[None, None, Machine]:
         if self.form.machine is None:
@@ -301,8 +311,8 @@ class LoadPresenter:
         )  # fmt: skip
 
     def _confirmed(self, fit: Fit, outcome: Outcome) -> None:
-        if isinstance(outcome, Done) and self.form.plan and self.form.fit is fit:
-            self._show(plan=replace(self.form.plan, best=outcome.result))
+        if isinstance(outcome, Done) and self.form.plan and self._site and self.form.fit is fit:
+            self._show(plan=confirmed(self.form.plan, outcome.result, self._site))
 
     def _host_turned(self, state: ModelState) -> None:
         match state:

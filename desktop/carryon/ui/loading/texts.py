@@ -86,7 +86,7 @@ def _longest_text(form: Form) -> str:
     if form.most_context is None or form.n_ctx is None or not form.facts:
         return ""
     if form.most_context == 0:
-        return "With these layers no context fits."
+        return "With these layers not even a short context fits."
     if form.most_context >= (form.facts.n_ctx_train or form.most_context + 1):
         return f"Up to {form.most_context:,} tokens fit, all it was trained for."
     return f"With these layers up to {context_text(form.most_context)} tokens fit."
@@ -118,6 +118,11 @@ def tick_text(form: Form) -> str:
     if form.most_layers >= form.facts.n_gpu_layers_max:
         return "all fit"
     return f"{form.most_layers} fit"
+
+
+def fewest_text(form: Form) -> str:
+    """What the tick of the second slider stands for."""
+    return "" if form.fewest_experts is None else f"{form.fewest_experts} suffice"
 
 
 def mode_note(form: Form) -> str:
@@ -153,6 +158,8 @@ def no_plan_text(form: Form) -> str:
     """Why nothing is said about the fit."""
     if form.facts is None:
         return "" if form.error else READING
+    if form.no_plan:
+        return f"{form.no_plan.message} {form.no_plan.hint}"
     if form.candidate is None:
         return "What this model needs can only be seen by loading it: its architecture is new to Carryon."
     if form.no_offload is NoOffload.LOOKING:
@@ -167,7 +174,8 @@ def verdict_text(made: Plan) -> str:
 
 def pace_text(fit: Fit) -> str:
     """'About 38–46 tokens/s'."""
-    return f"About {words.pace_text(fit.decode)}" if fit.decode.high > 0 else "How fast it will be cannot be told"
+    spoken = words.pace_text(fit.decode)
+    return spoken.capitalize() if spoken.startswith("below") else f"About {spoken}"
 
 
 def basis_text(fit: Fit) -> str:
@@ -179,7 +187,7 @@ def basis_text(fit: Fit) -> str:
 def reason_lines(made: Plan) -> tuple[str, ...]:
     """Why it is so; what the verdict has said already is not said again."""
     said = verdict_text(made)
-    return tuple(one for one in made.reasons if one != said)
+    return tuple(one for one in made.reasons if one not in said)
 
 
 def repair_words(repair: Repair, made: Plan) -> tuple[str, str]:
@@ -217,6 +225,13 @@ def foot_text(form: Form) -> str:
         case Verdict.TOO_BIG:
             return "The engine will try, and say so if the memory does not suffice. Nothing else is affected."
     return ""
+
+
+def short_text(form: Form) -> str:
+    """The answer in a line, for where the card that has it may be out of sight."""
+    if form.fit is None:
+        return ""
+    return f"{words.verdict_text(form.fit)} · {words.pace_text(form.fit.decode)}"
 
 
 def _overflow_text(form: Form) -> str:

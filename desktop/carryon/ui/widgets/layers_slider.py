@@ -2,10 +2,20 @@
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QPolygon, QWheelEvent
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QSlider, QStyle, QStyleOptionSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QSlider,
+    QStyle,
+    QStyleOptionSlider,
+    QVBoxLayout,
+    QWidget,
+)
 
 from carryon.ui import theme
-from carryon.ui.widgets.controls import NumberField, buddy, label
+from carryon.ui.widgets.controls import NumberField, buddy
+from carryon.ui.widgets.folding_row import FoldingRow
 from carryon.ui.widgets.spacing import spaced
 
 
@@ -21,18 +31,18 @@ class LayersField(QWidget):
         self.slider = _Slider()
         self.slider.setAccessibleName(name)
         self.number = NumberField(f"{name}, as a number")
-        self._words = label("", "heading")
+        self._words = _Value("heading")
         self._scale = _Scale(self.slider, low_words, high_words)
         for control in (self.slider, self.number):
             control.valueChanged.connect(self._changed)
-        head = QHBoxLayout()
-        head.addWidget(buddy(text, self.slider, "heading"))
-        head.addStretch(1)
-        head.addWidget(self._words)
-        head.addWidget(self.number)
+        value = QWidget()
+        row = QHBoxLayout(value)
+        spaced(row, gap=12)
+        row.addWidget(self._words, 1)
+        row.addWidget(self.number)
         column = QVBoxLayout(self)
         spaced(column, gap=4)
-        column.addLayout(spaced(head, gap=12))
+        column.addLayout(FoldingRow(buddy(text, self.slider, "heading"), value, grows=True))
         column.addWidget(self.slider)
         column.addWidget(self._scale)
 
@@ -40,16 +50,50 @@ class LayersField(QWidget):
         """Shows `value` of `most` with these words, and the tick with its own; nothing is emitted."""
         self._is_drawing = True
         for control in (self.slider, self.number):
-            control.setRange(0, most)
+            if control.maximum() != most:  # a spin box asks for a new layout with every range
+                control.setRange(0, most)
             control.setValue(value)
         self._is_drawing = False
-        self._words.setText(words)
+        self._words.show_words(words)
         self.slider.setAccessibleDescription(f"{words}. {tick_words}" if tick_words else words)
         self._scale.show_tick(tick, tick_words)
 
     def _changed(self, value: int) -> None:
         if not self._is_drawing:
             self.moved.emit(value)
+
+
+class _Value(QLabel):
+    """The value in words, at the right. They change at every movement, and the page need not be laid out for that."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.setObjectName(name)
+        self._words = ""
+
+    def text(self) -> str:
+        return self._words
+
+    def show_words(self, words: str) -> None:
+        """Replaces them; where there is no room they lose their end."""
+        if words != self._words:
+            self._words = words
+            self.setAccessibleName(words)
+            self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(theme.px(60), self.fontMetrics().height())
+
+    def minimumSizeHint(self) -> QSize:
+        return self.sizeHint()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setFont(self.font())
+        painter.setPen(self.palette().color(self.foregroundRole()))
+        words = self.fontMetrics().elidedText(self._words, Qt.TextElideMode.ElideRight, self.width())
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, words)
+        painter.end()
 
 
 class _Slider(QSlider):

@@ -4,7 +4,7 @@ A QLabel asks for a new layout with every text; on a page of wrapped sentences t
 """
 
 from PySide6.QtCore import QRect, QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy
 
 from carryon.ui import theme
@@ -69,6 +69,12 @@ class SteadyLabel(QLabel):
 
     def minimumSizeHint(self) -> QSize:
         return QSize(theme.px(80), self.heightForWidth(max(self.width(), theme.px(80))))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """A layout remembers the heights of other widths, and those were of other words."""
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self.updateGeometry()
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
