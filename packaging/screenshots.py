@@ -28,6 +28,11 @@ FIRST_WORDS = 90  # characters of the answer that are there when the picture is 
 EARLIER = ("Which quant for coding?", "What is the trained context?", "What does the slider do?")
 CONVERSATION = ("Which quant is the fastest?", "What does the K mean in Q4_K_M?")
 LAST_QUESTION = "What is the KV cache?"
+FIT_GPU, FIT_RAM_BYTES = "GeForce RTX 4060", 32 << 30
+FIT_MODEL = {
+    "name": "Qwen3-8B", "n_layers": 36, "n_embd": 4096, "n_heads": 32, "n_kv_heads": 8, "head_length": 128,
+    "n_ff": 12288, "n_vocab": 151936, "n_ctx_train": 40960,
+}  # fmt: skip
 
 
 def main() -> int:
@@ -115,7 +120,10 @@ class Photographer:
             self._memory(f"memory-{look}")
             self._load_dialog(f"load-{look}")
             self._settings(f"settings-{look}")
+            self._fit(f"fit-{look}")
+        self._fit_here("fit-here-light")
         self._wear("light", 200)
+        self._fit("fit-light-200")
         self._load_dialog("load-light-200")
         self._settings("settings-light-200")
         self._wear("light", 100)
@@ -208,6 +216,37 @@ class Photographer:
 
         self._window.show_page(Page.SETTINGS)
         self._take(name)
+        self._window.show_page(Page.CHAT)
+
+    def _fit(self, name: str) -> None:
+        """A model that is not here on a machine that is not here: what people ask before they buy or download."""
+        from carryon.gguf.sketch import Parameters
+
+        page = self._open_fit()
+        page.presenter.plan_for_parts((FIT_GPU,), FIT_RAM_BYTES)
+        page.presenter.choose(Parameters(**FIT_MODEL))
+        self._take(name)
+        page.presenter.plan_here()
+        self._close_fit()
+
+    def _fit_here(self, name: str) -> None:
+        page = self._open_fit()
+        page.presenter.choose(self._model)
+        self._until(lambda: page.presenter.form.plan)
+        page.presenter.choose_quant(page.presenter.form.subject.chosen)
+        self._until(lambda: page.presenter.form.fit.basis.value != "instant")  # the engine's own plan
+        self._take(name)
+        self._close_fit()
+
+    def _open_fit(self):
+        from carryon.ui.window import Page
+
+        self._window.show_page(Page.FIT)
+        return self._window.fit
+
+    def _close_fit(self) -> None:
+        from carryon.ui.window import Page
+
         self._window.show_page(Page.CHAT)
 
     def _crash(self, name: str) -> None:

@@ -4,7 +4,7 @@ from carryon.fit.memory import DeviceNeed, Need, Placement
 from carryon.fit.plan import Candidate, Fit, Verdict
 from carryon.fit.room import Backend, Room, Rooms
 from carryon.fit.speed import Basis, Pace
-from carryon.gguf.shape import ModelShape
+from carryon.gguf.shape import LayerShape, ModelShape
 from carryon.hardware.machine import DeviceKind
 
 GB = 2**30
@@ -17,8 +17,10 @@ PACE = Pace(38.0, 46.0, Basis.PARTS)
 
 
 def shape(quant="Q4_K_M", size_bytes=5 * GB) -> ModelShape:
-    """A model without a tensor."""
-    return ModelShape("llama", "Tiny", quant, 32768, 4096, 14336, 0, 128256, 0, 0, (), (), (), (), size_bytes)
+    """A model of 32 layers without a tensor."""
+    layers = (LayerShape((), None),) * 32
+    sizes = (32768, 4096, 14336, 0, 128256, 0, 0)
+    return ModelShape("llama", "Tiny", quant, *sizes, layers, (), (), size_bytes=size_bytes)
 
 
 def fit(quant="Q4_K_M", verdict=Verdict.GPU, need=NEED, missing_bytes=0, placement=None, path=None, **others) -> Fit:

@@ -277,7 +277,7 @@ def test_a_machine_file_is_read_and_named(desk, qwen, tmp_path):
     desk.read(qwen)
     desk.presenter.plan_for_file(path)
     desk.main.run_until(lambda: not desk.form.is_here)
-    assert desk.form.target == FileMachine("server.json")
+    assert desk.form.target == FileMachine(path)
     assert desk.form.plan.rooms.gpus == ()
 
 

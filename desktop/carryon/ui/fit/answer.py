@@ -1,20 +1,19 @@
 """The answer: memory bars, the verdict and its reasons, the speed, what would make it better, and what can be done."""
 
-from collections.abc import Callable
-from functools import partial
-
-from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
 
 from carryon.fit import words
 from carryon.fit.plan import Change, Repair
 from carryon.ui.fit import texts
+from carryon.ui.fit.command import command_line
 from carryon.ui.fit.form import Form
 from carryon.ui.memory_facts import fit_bars
-from carryon.ui.widgets.controls import button, label
-from carryon.ui.widgets.flow import FlowLayout
+from carryon.ui.widgets.controls import button
+from carryon.ui.widgets.links import Links
 from carryon.ui.widgets.memory_bars import MemoryBars
-from carryon.ui.widgets.spacing import OnTheme, spaced
+from carryon.ui.widgets.pair import Pair, Row
+from carryon.ui.widgets.spacing import spaced
 from carryon.ui.widgets.steady_label import SteadyLabel
 from carryon.ui.widgets.verdict import VerdictLabel
 
@@ -39,7 +38,7 @@ class AnswerCard(QFrame):
         self._reasons = SteadyLabel(dots=True)
         self.load = button(texts.LOAD, "primary", on_click=self.load_wanted.emit)
         self._copy = button(texts.COPY_COMMAND, on_click=self.command_wanted.emit)
-        self._not_here = button("", "link", on_click=lambda: self.quant_wanted.emit(self._here))
+        self._not_here = Links("", lambda _: self.quant_wanted.emit(self._here))
         self._here = ""
         self._repairs = Links(texts.TRY, self._repair_pressed)
         self._offered: tuple[Repair, ...] = ()
@@ -60,6 +59,7 @@ class AnswerCard(QFrame):
         self._pace.show_words(texts.pace_line(form))
         self._reasons.show_words("\n".join(texts.reasons(form)))
         self.load.setVisible(form.can_load)
+        self._copy.setVisible(bool(command_line(form)))
         is_another = form.subject is not self._form.subject
         self._form = form
         if is_another:
@@ -74,9 +74,7 @@ class AnswerCard(QFrame):
         if form.plan is None:
             return
         self._here = texts.here_quant(form) or ""
-        self._not_here.setText(texts.not_here_text(form))
-        self._not_here.setAccessibleName(self._not_here.text())
-        self._not_here.setVisible(bool(self._here))
+        self._not_here.show_links([texts.not_here_text(form)] if self._here else [])
         self._offered = form.plan.repairs
         self._repairs.show_links([texts.repair_text(one, form) for one in form.plan.repairs], self._by_hand())
         self._words_box.setMinimumHeight(0)
@@ -87,23 +85,21 @@ class AnswerCard(QFrame):
         return self, self._words_box, self._repairs
 
     def _arrange(self) -> None:
-        said = QVBoxLayout()
-        spaced(said, gap=4)
-        said.addWidget(self._verdict)
-        said.addWidget(self._pace)
-        row = QHBoxLayout()
-        row.addLayout(said, 1)
-        row.addWidget(self._copy, 0, Qt.AlignmentFlag.AlignTop)
-        row.addWidget(self.load, 0, Qt.AlignmentFlag.AlignTop)
+        said = QWidget()
+        lines = QVBoxLayout(said)
+        spaced(lines, gap=4)
+        lines.addWidget(self._verdict)
+        lines.addWidget(self._pace)
+        row = Pair(said, Row(self._copy, self.load, gap=10), narrow_px=560, gap=10, stretches=(1, 0))
         column = QVBoxLayout(self)
         spaced(column, (18, 16, 18, 16), 12)
         column.addWidget(self._bars)
         self._words_box = QWidget()
         below = QVBoxLayout(self._words_box)
         spaced(below, gap=12)
-        below.addLayout(spaced(row, (0, 4, 0, 0), 10))
+        below.addWidget(row)
         below.addWidget(self._reasons)
-        below.addWidget(self._not_here, 0, Qt.AlignmentFlag.AlignLeft)
+        below.addWidget(self._not_here)
         below.addWidget(self._repairs)
         below.addStretch(1)
         column.addWidget(self._words_box)
@@ -114,36 +110,3 @@ class AnswerCard(QFrame):
 
     def _repair_pressed(self, index: int) -> None:
         self.repair_wanted.emit(self._offered[index])
-
-
-class Links(QWidget):
-    """A few words and links after them; the buttons are kept while their words change."""
-
-    def __init__(self, text: str, on_press: Callable[[int], None]) -> None:
-        super().__init__()
-        self._on_press = on_press
-        self._links: list[QPushButton] = []
-        self._flow = FlowLayout()
-        said = label(text, "faint")
-        measure = button(text, "link")
-        measure.hide()
-        OnTheme(said, lambda: said.setMinimumHeight(measure.sizeHint().height()))
-        self._flow.addWidget(said)
-        column = QVBoxLayout(self)
-        spaced(column)
-        column.addLayout(spaced(self._flow, gap=16))
-
-    def show_links(self, words: list[str], only_words: set[int]) -> None:
-        """Replaces the links; none hides the line. Those of `only_words` cannot be pressed."""
-        for index in range(len(self._links), len(words)):
-            link = button("", "link", on_click=partial(self._on_press, index))
-            self._links.append(link)
-            self._flow.addWidget(link)
-        for index, link in enumerate(self._links):
-            text = words[index] if index < len(words) else ""
-            if text != link.text():
-                link.setText(text)
-                link.setAccessibleName(text)
-            link.setEnabled(index not in only_words)
-            link.setVisible(bool(text))
-        self.setVisible(bool(words))

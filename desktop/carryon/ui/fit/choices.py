@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
-from PySide6.QtGui import QResizeEvent, QWheelEvent
-from PySide6.QtWidgets import QCheckBox, QComboBox, QFrame, QGridLayout, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtCore import QSignalBlocker, QSize, Signal
+from PySide6.QtGui import QWheelEvent
+from PySide6.QtWidgets import QCheckBox, QComboBox, QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from carryon.fit.plan import Fit
 from carryon.gguf.quants import USUAL_KV_TYPES, KvType
@@ -12,9 +12,9 @@ from carryon.ui import theme
 from carryon.ui.fit import texts
 from carryon.ui.fit.form import Form, Source
 from carryon.ui.fit.presenter import LARGEST_CONTEXT, MOST_SLOTS, SMALLEST_CONTEXT
-from carryon.ui.widgets.controls import NumberField, buddy, button, label
-from carryon.ui.widgets.flow import FlowLayout
+from carryon.ui.widgets.controls import NumberField, buddy, button, label, plain_tip
 from carryon.ui.widgets.layers_slider import LayersField
+from carryon.ui.widgets.pair import Pair, Row
 from carryon.ui.widgets.spacing import OnTheme, spaced
 from carryon.ui.widgets.steps_slider import TokensField, context_steps
 
@@ -72,6 +72,7 @@ class ChoicesCard(QFrame):
         chosen = form.sources.index(form.source) if form.source in form.sources else -1
         if chosen != self._models.currentIndex():
             self._models.setCurrentIndex(chosen)
+        self._models.setToolTip(plain_tip(self._models.currentText()))
         self._facts.setText(texts.facts_text(form))
         self._facts.setVisible(bool(self._facts.text()))
 
@@ -138,9 +139,10 @@ class ChoicesCard(QFrame):
 
     def _model_row(self) -> QWidget:
         model = _side_by_side(buddy(texts.MODEL, self._models, "heading"), self._models)
-        buttons = _side_by_side(
+        buttons = Row(
             button(texts.OPEN_FILE, icon="ph.folder-open", on_click=self.file_wanted.emit),
             button(texts.TYPE_SIZES, icon="ph.ruler", on_click=self.sizes_wanted.emit),
+            gap=10,
         )
         self._models.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         return Pair(model, buttons, narrow_px=560, gap=10, stretches=(1, 0))
@@ -153,16 +155,9 @@ class ChoicesCard(QFrame):
         return row
 
     def _last_row(self) -> QWidget:
-        line = QWidget()
-        flow = FlowLayout()
         cache = _side_by_side(buddy(texts.KV_CACHE, self._kv, ""), self._kv)
         slots = _side_by_side(buddy(texts.SLOTS, self._slots, ""), self._slots)
-        for widget in (cache, slots, _side_by_side(self._automatic)):
-            flow.addWidget(widget)
-        around = QVBoxLayout(line)
-        spaced(around)
-        around.addLayout(spaced(flow, gap=24))
-        return line
+        return Row(cache, slots, _side_by_side(self._automatic), gap=24)
 
     def _automatic_turned(self, is_on: bool) -> None:
         if not self._is_drawing:
@@ -170,42 +165,6 @@ class ChoicesCard(QFrame):
 
     def _unless_drawing(self, act: Callable[[int], None]) -> Callable[[int], None]:
         return lambda value: None if self._is_drawing else act(value)
-
-
-class Pair(QWidget):
-    """Two widgets side by side; under each other where that is too narrow."""
-
-    def __init__(
-        self, first: QWidget, second: QWidget, *, narrow_px: int, gap: int, stretches: tuple[int, int] = (1, 1)
-    ) -> None:
-        super().__init__()
-        self._both, self._narrow_px, self._stretches = (first, second), narrow_px, stretches
-        self._grid = QGridLayout(self)
-        spaced(self._grid, gap=10)
-        OnTheme(self._grid, lambda: self._grid.setHorizontalSpacing(theme.px(gap)))
-        self._is_narrow: bool | None = None
-        OnTheme(self, self._place)
-
-    def minimumSizeHint(self) -> QSize:
-        """As if they stood under each other: else the page could never become narrow enough for it."""
-        size = super().minimumSizeHint()
-        return QSize(max(one.minimumSizeHint().width() for one in self._both), size.height())
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._place()
-
-    def _place(self) -> None:
-        is_narrow = self.width() < theme.px(self._narrow_px)
-        if is_narrow == self._is_narrow:
-            return
-        self._is_narrow = is_narrow
-        for widget in self._both:
-            self._grid.removeWidget(widget)
-        for index, widget in enumerate(self._both):
-            side = Qt.AlignmentFlag.AlignLeft if is_narrow and not self._stretches[index] else Qt.AlignmentFlag(0)
-            self._grid.addWidget(widget, index if is_narrow else 0, 0 if is_narrow else index, side)
-            self._grid.setColumnStretch(index, int(index == 0) if is_narrow else self._stretches[index])
 
 
 class _Combo(QComboBox):
@@ -216,6 +175,9 @@ class _Combo(QComboBox):
         self.setAccessibleName(text.replace("&", ""))
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(n_letters)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(theme.px(110), super().minimumSizeHint().height())
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()

@@ -1,6 +1,7 @@
 """Everything the Fit page shows, as plain values. No Qt."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from carryon.app.fitting import Subject
 from carryon.app.models import ModelFile
@@ -27,7 +28,7 @@ class BuiltMachine:
 class FileMachine:
     """Another machine, as its own report describes it."""
 
-    file_name: str
+    path: Path
 
 
 Target = ThisMachine | BuiltMachine | FileMachine

@@ -15,6 +15,7 @@ from carryon.ui import theme
 from carryon.ui.fit import texts
 from carryon.ui.fit.answer import AnswerCard
 from carryon.ui.fit.choices import ChoicesCard
+from carryon.ui.fit.command import command_line
 from carryon.ui.fit.form import Form
 from carryon.ui.fit.machine_picker import ElsewhereCard, MachineButton
 from carryon.ui.fit.presenter import FitPresenter
@@ -247,7 +248,7 @@ class FitPage(Scroll):
             self.load_wanted.emit(wish)
 
     def _copy_command(self) -> None:
-        QGuiApplication.clipboard().setText(texts.command(self.presenter.form))
+        QGuiApplication.clipboard().setText(command_line(self.presenter.form))
         self.notice_wanted.emit(texts.COPIED, None)
 
     def _ask_file(self, title: str, kinds: str, start: str, take: Callable[[Path], None]) -> None:

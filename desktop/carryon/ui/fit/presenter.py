@@ -105,7 +105,7 @@ class FitPresenter:
         """A machine's own report, read in the background."""
         self._runner.start(
             _once(lambda: read_machine_file(path)),
-            on_end=lambda outcome: self._machine_read(path.name, outcome),
+            on_end=lambda outcome: self._machine_read(path, outcome),
             lane=Lane.DISK,
         )
 
@@ -207,10 +207,10 @@ class FitPresenter:
             case Failed(error):
                 self._show(error=error)
 
-    def _machine_read(self, file_name: str, outcome: Outcome) -> None:
+    def _machine_read(self, path: Path, outcome: Outcome) -> None:
         match outcome:
             case Done(Machine() as machine):
-                self._plan_on(machine, target=FileMachine(file_name), machine_error=None)
+                self._plan_on(machine, target=FileMachine(path), machine_error=None)
             case Failed(error):
                 self._show(machine_error=error)
 

@@ -1,9 +1,8 @@
 """The words of the Fit page that are not the plan's own (fit/words.py). No Qt."""
 
-import shlex
 from dataclasses import dataclass
 
-from carryon.app.models import GUIDE, ModelFile
+from carryon.app.models import ModelFile
 from carryon.base.units import NOT_MEASURED, bytes_text, context_text, memory_text
 from carryon.fit import words
 from carryon.fit.plan import Fit, Repair, Verdict
@@ -131,7 +130,7 @@ def machine_text(machine: Machine | None) -> str:
         return LOOKING
     names = [words.short_name(one.description) for one in (machine.engine.gpus if machine.engine else ())]
     counted = [f"{names.count(name)} × {name}" if names.count(name) > 1 else name for name in dict.fromkeys(names)]
-    ram = memory_text(machine.ram.total_bytes)
+    ram = memory_text(machine.ram.total_bytes).replace(".0 ", " ")
     if machine.is_unified_memory:
         return " · ".join((*counted, f"{ram} unified memory"))
     return " · ".join((*(counted or ["no GPU"]), f"{ram} RAM"))
@@ -143,8 +142,8 @@ def target_text(form: Form) -> str:
     match form.target:
         case BuiltMachine():
             return f"Another machine — {machine}"
-        case FileMachine(file_name):
-            return f"{file_name} — {machine}"
+        case FileMachine(path):
+            return f"{path.name} — {machine}"
         case _:
             return f"{THIS_MACHINE} — {machine}" if form.machine else LOOKING
 
@@ -173,7 +172,8 @@ def tick_text(form: Form) -> str:
 
 def experts_text(fit: Fit) -> str:
     """'22 of 48 layers'."""
-    return f"{fit.placement.n_cpu_experts} of {fit.candidate.shape.n_layers} layers"
+    n_layers = fit.candidate.shape.n_layers
+    return f"{min(fit.placement.n_cpu_experts, n_layers)} of {n_layers} layers"
 
 
 def has_gpu(form: Form) -> bool:
@@ -266,31 +266,6 @@ def repair_text(repair: Repair, form: Form) -> str:
     return words.repair_text(repair, form.fit) if form.fit else ""
 
 
-def command(form: Form) -> str:
-    """The line that asks the same of the command: to run the model where it is here, else to plan for it."""
-    fit = form.fit
-    if fit is None:
-        return ""
-    placed = fit.placement
-    source = _command_source(form)
-    options = ["--ctx", str(placed.n_ctx), "--kv", placed.kv_type.value, "--gpu-layers", str(placed.n_gpu_layers)]
-    if placed.n_ubatch != 512:
-        options += ["--ubatch", str(placed.n_ubatch)]
-    if placed.n_parallel > 1:
-        options += ["--parallel", str(placed.n_parallel)]
-    if isinstance(form.target, FileMachine):
-        options += ["--machine", form.target.file_name]
-    return shlex.join(["carryon", "fit", source, *options])
-
-
-def _command_source(form: Form) -> str:
-    if form.file:
-        return GUIDE if isinstance(form.source, ModelFile) and form.source.is_guide else form.file
-    if isinstance(form.source, Parameters):
-        return "MODEL.gguf"
-    return str(form.source.path) if form.source else "MODEL.gguf"
-
-
 def best_text(form: Form) -> str:
     """Why a row is marked; on the marked row itself the reasons above say it."""
     if form.fit is None or form.best_quant in ("", form.fit.candidate.quant):
@@ -312,6 +287,8 @@ def pace_line(form: Form) -> str:
     """'38–46 tokens/s expected · from the parts' published figures · memory: the engine's own plan'."""
     if form.fit is None:
         return ""
+    if form.fit.decode.high <= 0:
+        return basis_text(form)
     return f"{words.pace_text(form.fit.decode)} expected · {basis_text(form)}"
 
 
@@ -320,7 +297,7 @@ def reasons(form: Form) -> tuple[str, ...]:
     if form.fit is None or form.plan is None:
         return ()
     verdict = words.verdict_sentence(form.fit, form.plan.rooms)
-    return tuple(one for one in form.plan.reasons if one != verdict)
+    return tuple(one for one in form.plan.reasons if one not in verdict)
 
 
 def sketch_text(parameters: Parameters) -> str:
