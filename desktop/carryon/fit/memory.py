@@ -1,4 +1,4 @@
-"""What a model needs on each device: weights and KV cache to the byte, compute buffers by closed form."""
+"""What a model needs on each device: weights and KV cache to the byte, working memory laid out as the engine does."""
 
 from dataclasses import dataclass, replace
 
@@ -14,6 +14,9 @@ from carryon.fit.weights import gpu_weights_bytes, ram_weights_bytes
 from carryon.gguf.shape import ModelShape
 
 _LOGIT_BYTES = 4
+# A projector's working memory as a share of its file: a cautious guess, for it depends on the size of the picture and
+# on the family, and neither the file nor the dry run of the language model says it.
+_PROJECTOR_WORK = 0.25
 
 
 @dataclass(frozen=True)
@@ -57,19 +60,30 @@ def need(shape: ModelShape, placement: Placement, rooms: Rooms) -> Need:
 
 def _with_extras(found: Need, placement: Placement, rooms: Rooms, over: Spread) -> Need:
     extras = placement.extras
-    if extras == Extras():
+    if not extras.projector_bytes and not extras.adapter_bytes and extras.draft is None:
         return found
-    beside = extras.projector_bytes + extras.adapter_bytes
-    drafts = _draft_bytes(extras, placement, rooms)
-    ram, *gpus = (found.ram, *found.gpus)
+    beside = _projector_bytes(extras, over), _adapter_bytes(extras, over), _draft_bytes(extras, placement, rooms)
+    parts = map(sum, zip(*beside, strict=True))
+    ram, *gpus = (replace(one, extra_bytes=part) for one, part in zip((found.ram, *found.gpus), parts, strict=True))
+    return Need(ram, tuple(gpus))
+
+
+def _projector_bytes(extras: Extras, over: Spread) -> list[int]:
+    """It lies on the first GPU that is used, whole (mtmd: use_gpu), with what it needs to look at a picture."""
     home = next((index for index, span in enumerate(over.gpus, 1) if not span.is_empty), 0)
-    sums = [beside * (index == home) + draft for index, draft in enumerate(drafts)]
-    filled = [replace(one, extra_bytes=extra) for one, extra in zip((ram, *gpus), sums, strict=True)]
-    return Need(filled[0], tuple(filled[1:]))
+    whole = round(extras.projector_bytes * (1 + _PROJECTOR_WORK))
+    return [whole * (index == home) for index in range(1 + len(over.gpus))]
+
+
+def _adapter_bytes(extras: Extras, over: Spread) -> list[int]:
+    """Every part of an adapter lies where the matrix lies that it changes (llama-adapter.cpp)."""
+    spans = (over.ram, *over.gpus)
+    n_layers = max(1, sum(span.n_layers for span in spans))
+    return [round(extras.adapter_bytes * span.n_layers / n_layers) for span in spans]
 
 
 def _draft_bytes(extras: Extras, placement: Placement, rooms: Rooms) -> list[int]:
-    """A draft model answers with the same context; it is small, so it goes where the output layer goes."""
+    """A draft model answers with the same context, and is small: it goes where the output layer goes, whole."""
     if extras.draft is None:
         return [0] * (1 + len(rooms.gpus))
     layers = extras.draft.n_gpu_layers_max if placement.n_gpu_layers else 0
