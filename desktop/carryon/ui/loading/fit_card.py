@@ -93,19 +93,24 @@ class RepairLine(QWidget):
         super().__init__()
         self._repair: Repair | None = None
         self.link = button("", "link", on_click=lambda: self.wanted.emit(self._repair))
+        self._by_hand = SteadyLabel("small")  # what only the person can do, such as closing a program
         self._effect = SteadyLabel("soft")
         column = QVBoxLayout(self)
         spaced(column, gap=0)
         column.addWidget(self.link)
+        column.addWidget(self._by_hand)
         column.addWidget(self._effect)
 
     def show_repair(self, repair: Repair, made: Plan) -> None:
         """Replaces the change."""
         self._repair = repair
         what, effect = texts.repair_words(repair, made)
+        is_by_hand = repair.change is Change.PROGRAM
         self.link.setText(what)
         self.link.setAccessibleName(f"{what}: {effect}")
-        self.link.setEnabled(repair.change is not Change.PROGRAM)  # a program is its owner's to close
+        self.link.setVisible(not is_by_hand)
+        self._by_hand.show_words(what)
+        self._by_hand.setVisible(is_by_hand)
         self._effect.show_words(effect)
 
 

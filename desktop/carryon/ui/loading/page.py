@@ -27,7 +27,7 @@ from carryon.ui.drop import let_models_through, model_in
 from carryon.ui.loading import texts
 from carryon.ui.loading.fields import ContextField, KvField, together
 from carryon.ui.loading.fit_card import FitCard
-from carryon.ui.loading.form import Check, Form
+from carryon.ui.loading.form import Check, Form, NoOffload
 from carryon.ui.loading.model_list import ModelList
 from carryon.ui.loading.presenter import LoadPresenter
 from carryon.ui.metering import Metering, metering
@@ -222,7 +222,9 @@ class LoadDialog(QDialog):
         column.addWidget(self._context_note)
         column.addLayout(FoldingRow(buddy(texts.KV, self._kv, "heading"), self._kv))
         column.addWidget(hairline())
-        column.addLayout(FoldingRow(label(texts.MODE, "heading"), together(self._automatic, self._manual)))
+        self._mode = QWidget()
+        self._mode.setLayout(FoldingRow(label(texts.MODE, "heading"), together(self._automatic, self._manual)))
+        column.addWidget(self._mode)
         column.addWidget(self._mode_note)
         column.addWidget(self._layers)
         column.addWidget(self._experts)
@@ -235,8 +237,10 @@ class LoadDialog(QDialog):
         foot = QFrame()
         foot.setObjectName("foot")
         words = QVBoxLayout()
+        words.addStretch(1)
         words.addWidget(self._foot_text)
         words.addWidget(self._progress)
+        words.addStretch(1)
         row = QHBoxLayout(foot)
         spaced(row, (24, 12, 24, 14), 8)
         row.addLayout(spaced(words, gap=6), 1)
@@ -287,6 +291,7 @@ class LoadDialog(QDialog):
 
     def _draw_layers(self, form: Form) -> None:
         can_offload = form.no_offload is None and form.can_choose
+        self._mode.setVisible(form.no_offload in (None, NoOffload.LOOKING))
         (self._manual if form.is_manual else self._automatic).setChecked(True)
         for control in (self._automatic, self._manual, self._layers, self._experts):
             control.setEnabled(can_offload)

@@ -85,11 +85,12 @@ def _longest_text(form: Form) -> str:
     """How long a context would fit, and so why this one was chosen."""
     if form.most_context is None or form.n_ctx is None or not form.facts:
         return ""
+    where = "in RAM" if form.n_gpu_layers == 0 else "with these layers"
     if form.most_context == 0:
-        return "With these layers not even a short context fits."
+        return f"Not even a short context fits {where}."
     if form.most_context >= (form.facts.n_ctx_train or form.most_context + 1):
         return f"Up to {form.most_context:,} tokens fit, all it was trained for."
-    return f"With these layers up to {context_text(form.most_context)} tokens fit."
+    return f"Up to {context_text(form.most_context)} tokens fit {where}."
 
 
 def layers_text(form: Form) -> str:
