@@ -301,6 +301,13 @@ def test_any_part_of_a_gpus_name_finds_it(make_page, header_model, qtbot):
     assert "3090" in line.text()
 
 
+def test_the_fields_say_what_is_planned_for(make_page, header_model):
+    page = make_page(header_model())
+    page.presenter.plan_for_parts(("GeForce RTX 3060",) * 2, 48 * 2**30)
+    card = page._elsewhere
+    assert (card._gpu.currentText(), card._count.value(), card._ram.value()) == ("GeForce RTX 3060", 2, 48)
+
+
 def test_a_machine_without_a_gpu_can_be_planned_for(make_page, header_model):
     page = make_page(header_model())
     page._begin_another()
@@ -355,6 +362,7 @@ def test_typed_sizes_are_planned_like_any_model(make_page, qtbot):
     assert page.presenter.form.plan
     assert not page._answer.load.isVisible()
     assert not page._answer._copy.isVisible()
+    assert "memory calculated from the typed sizes" in said(page)
 
 
 # speed

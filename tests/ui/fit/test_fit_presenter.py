@@ -8,7 +8,7 @@ from fakes import fake_engine, machines
 from fakes.main_thread import MainThread
 
 from carryon.app.host import LoadedModel
-from carryon.app.models import GUIDE
+from carryon.app.models import GUIDE, guide
 from carryon.app.services import build
 from carryon.base.errors import BadFile, BadInput, EngineError
 from carryon.base.settings import RecentModel
@@ -38,9 +38,15 @@ class Confirming:
         self._fitting = fitting
         self.asked = []
         self.error = None
+        self.bandwidth = 40e9
 
     def __getattr__(self, name):
         return getattr(self._fitting, name)
+
+    def measuring(self, machine):
+        yield None
+        self._fitting.measurements.keep_ram_bytes_per_s(machine.cpu.name, self.bandwidth)
+        return True
 
     def confirming(self, fit, _site, _machine):
         self.asked.append(fit)
@@ -301,6 +307,20 @@ def test_news_of_this_machine_do_not_disturb_a_plan_for_another(desk, qwen):
     assert desk.form.plan.rooms.gpus == ()
 
 
+def test_the_rams_speed_is_measured_once_the_page_is_open_and_counts(desk, qwen):
+    desk.read(qwen)
+    desk.presenter.choose_quant("F16")
+    before = desk.fit.decode
+    desk.fitting.bandwidth = 400e9
+    desk.presenter.open()
+    desk.main.run_until(lambda: desk.fit.decode.low > before.low)
+    assert desk.fit.decode.low > before.low
+    desk.fitting.bandwidth = 4e9
+    desk.presenter.open()
+    desk.main.run_for(0.2)
+    assert desk.fit.decode.low > before.low
+
+
 # the engine's own plan, and loading
 
 
@@ -368,3 +388,22 @@ def test_what_is_loaded_would_be_unloaded_so_the_plan_is_made_anew(desk, qwen, t
     host.load(replace(desk.presenter.load_wish() or host.wish_for(desk.form.sources[0]), file=desk.form.sources[0]))
     desk.main.run_until(lambda: isinstance(host.state, LoadedModel))
     assert len(desk.page.forms) > before
+
+
+@pytest.mark.slow
+def test_the_real_engines_plan_of_the_guide_is_within_a_hundredth_of_the_arithmetic(carryon_home):
+    main = MainThread()
+    services = build(carryon_home, main.post)
+    presenter = FitPresenter(services.home, services.settings, services.runner, services.host, services.fitting, Page())
+    presenter.set_machine(machines.CPU_ONLY)
+    presenter.choose(guide())
+    main.run_until(lambda: presenter.form.plan)
+    presenter.choose_quant(presenter.form.subject.chosen)
+    instant = presenter.form.fit
+    presenter.confirm()
+    main.run_until(lambda: not presenter.form.is_confirming, wait_s=60)
+    confirmed = presenter.form.fit
+    services.end()
+    assert confirmed.basis is Basis.DRY_RUN
+    assert confirmed.need.ram.kv_bytes == instant.need.ram.kv_bytes
+    assert confirmed.need.total_bytes == pytest.approx(instant.need.total_bytes, rel=0.01)

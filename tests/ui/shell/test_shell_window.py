@@ -98,6 +98,22 @@ def test_ctrl_l_opens_the_load_dialog(make_window, qtbot):
     assert open_dialog(LoadDialog) is window.load_dialog
 
 
+def test_what_the_fit_page_shows_is_what_the_load_dialog_begins_with(make_window, model, qtbot):
+    window = make_window()
+    window.begin()
+    press(window, qtbot, Qt.Key.Key_5)
+    page = window.fit
+    page.presenter.choose(model)
+    qtbot.waitUntil(lambda: page.presenter.form.plan is not None)
+    page.presenter.choose_quant(page.presenter.form.subject.chosen)
+    page.presenter.set_context(1024)
+    page._answer.load.click()
+    dialog = open_dialog(LoadDialog)
+    qtbot.waitUntil(lambda: dialog.presenter.form.n_ctx == 1024)
+    assert dialog.presenter.form.file.path == model.path
+    dialog.reject()
+
+
 def test_ctrl_slash_lists_the_keys(make_window, qtbot):
     window = make_window()
     press(window, qtbot, Qt.Key.Key_Slash)

@@ -78,6 +78,7 @@ class ElsewhereCard(QFrame):
 
     def _draw_parts(self, target: BuiltMachine) -> None:
         self._is_drawing = True
+        self._gpu.show_gpu(target.gpus[0] if target.gpus else None)
         self._count.setValue(max(1, len(target.gpus)))
         self._count.setEnabled(bool(target.gpus))
         self._ram.setValue(round(target.ram_bytes / MEMORY_GB))
@@ -156,6 +157,13 @@ class _GpuField(QComboBox):
     def gpu(self) -> str | None:
         """The chosen name; None for a machine without a GPU."""
         return None if self._last == texts.NO_GPU else self._last
+
+    def show_gpu(self, name: str | None) -> None:
+        """Shows this one as chosen; what is being typed is left alone."""
+        wanted = name or texts.NO_GPU
+        if wanted != self._last and wanted in self._names:
+            self._last = wanted
+            self.setCurrentText(wanted)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()

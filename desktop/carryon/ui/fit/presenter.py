@@ -43,6 +43,7 @@ class FitPresenter:
         self._fitting, self._view = fitting, view
         self._site: Site | None = None
         self._confirming: Job | None = None
+        self._is_open = self._was_measured = False
         self._round = 0  # of the model that is read
         self._chosen_context: int | None = None  # the plan's own, while the person has set none
         self._planned = 0  # how many plans were made: an answer to an older one is dropped
@@ -51,7 +52,9 @@ class FitPresenter:
 
     def open(self) -> None:
         """Asked whenever the page is opened: lists the library, and begins with the model that is in use."""
+        self._is_open = True
         self._show(sources=self._known_sources())
+        self._measure()
         self._runner.start(_once(lambda: library(self._home)), on_end=self._library_listed, lane=Lane.DISK)
         if self.form.source is None and (first := self._first_choice()):
             self.choose(first)
@@ -88,6 +91,7 @@ class FitPresenter:
         self._show(here=machine)
         if self.form.is_here:
             self._plan_on(machine, machine_error=None)
+        self._measure()
 
     def plan_here(self) -> None:
         """Back to the machine that the app runs on."""
@@ -213,6 +217,17 @@ class FitPresenter:
                 self._plan_on(machine, target=FileMachine(path), machine_error=None)
             case Failed(error):
                 self._show(machine_error=error)
+
+    def _measure(self) -> None:
+        """How fast the RAM is read, once it matters; an engine at work would disturb it."""
+        here = self.form.here
+        if self._is_open and here and not self._was_measured and isinstance(self._host.state, NoModel):
+            self._was_measured = True
+            self._runner.start(self._fitting.measuring(here), on_end=self._measured, lane=Lane.DISK)
+
+    def _measured(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Done) and outcome.result and self.form.is_here:
+            self._plan_on(self.form.machine)
 
     def _host_turned(self, state: ModelState) -> None:
         """What is loaded would be unloaded first, so it decides how much is free."""

@@ -203,7 +203,10 @@ def basis_text(form: Form) -> str:
     fit = form.fit
     if fit is None:
         return ""
-    return f"{words.basis_text(fit)} · asking the engine…" if form.is_confirming else words.basis_text(fit)
+    said = words.basis_text(fit)
+    if isinstance(form.source, Parameters):
+        said = said.replace("the file's header", "the typed sizes")
+    return f"{said} · asking the engine…" if form.is_confirming else said
 
 
 def memory_header(form: Form) -> str:
