@@ -152,6 +152,18 @@ def test_a_model_nobody_set_by_hand_is_planned_for_the_machine(services, tmp_pat
     assert services.host.wish_for(file).n_gpu_layers == 0
 
 
+def test_what_was_free_before_a_load_is_not_given_back_twice(services, main, wish, tmp_path):
+    path = write_header_model("llama31-8b", tmp_path / "8b.gguf", "Q4_K_M")
+    file = ModelFile(path, "8b", str(path))
+    services.host.set_machine(machines.CPU_ONLY)
+    before = services.host.wish_for(file).site.rooms.ram.free_bytes
+    services.host.load(wish)
+    main.run_until(is_in(services, LoadedModel))
+    assert services.host.wish_for(file).site.rooms.ram.free_bytes == before
+    services.host.set_machine(machines.CPU_ONLY)  # looked at again, with the model in it
+    assert services.host.wish_for(file).site.rooms.ram.free_bytes > before
+
+
 def test_the_guide_is_planned_without_keeping_anybody_waiting(services):
     services.host.set_machine(machines.WITH_GPU)
     services.host.wish_for(guide())  # the first time imports

@@ -9,7 +9,7 @@ from carryon.app.models import ModelFile, facts
 from carryon.app.wishes import LoadWish as LoadWish
 from carryon.app.wishes import default_context as default_context
 from carryon.app.wishes import planned_wish, recent_of, request_of, safe_wish, wishes_of
-from carryon.base.errors import AppError, Unsupported
+from carryon.base.errors import AppError, BadInput, Unsupported
 from carryon.base.jobs import Cancelled, Done, Failed, Job, Lane, Outcome, Runner
 from carryon.base.paths import Home
 from carryon.base.settings import RecentModel, SettingsFile
@@ -77,6 +77,7 @@ class ModelHost:
         self._leaving: list[Engine] = []
         self._round = 0
         self._machine: Machine | None = None
+        self._held_then: Ready | None = None  # the model that was loaded when the machine was looked at
         self.state: ModelState = NoModel()
 
     def listen(self, listener: Callable[[ModelState], None]) -> None:
@@ -120,8 +121,8 @@ class ModelHost:
         return self.state.engine.ready if isinstance(self.state, LoadedModel) else None
 
     def set_machine(self, machine: Machine | None) -> None:
-        """What plans are made for; None while it is being looked at."""
-        self._machine = machine
+        """What plans are made for; None while it is being looked at. What is loaded now counts as taken there."""
+        self._machine, self._held_then = machine, self.ready
 
     def answered(self, figures: Figures) -> None:
         """How fast the loaded model really answered: later predictions learn from it."""
@@ -141,12 +142,12 @@ class ModelHost:
         """None where nothing can be planned: the machine is still unknown, or only the engine can read the model."""
         if self._fitting is None or self._machine is None:
             return None
+        site = self._fitting.site(self._machine, self._held_then)
         try:
             shape = read_shape(file.path)
-        except Unsupported:
+            made = plan((Candidate(shape.quant, shape, str(file.path)),), site, wishes_of(recent))
+        except (Unsupported, BadInput):
             return None
-        site = self._fitting.site(self._machine, self.ready)
-        made = plan((Candidate(shape.quant, shape, str(file.path)),), site, wishes_of(recent))
         return planned_wish(file, made.best, site, is_automatic=True)
 
     def _let_go(self, engine: Engine) -> None:
