@@ -101,6 +101,7 @@ class Window(QMainWindow):
         if page == Page.SETTINGS:
             self.settings.refresh()
         elif page == Page.FIT:
+            self.fit.set_use(self.status.use)
             self.fit.refresh()
         widget = self._widget_of(page)
         self._pages.setCurrentWidget(widget)
@@ -273,7 +274,7 @@ class Window(QMainWindow):
         self.banners.change_wanted.connect(self.show_load_dialog)
         self.banners.log_wanted.connect(self.show_log)
         self.status.model_wanted.connect(self._model_pressed)
-        self.status.measured.connect(lambda _: self._draw_memory())
+        self.status.measured.connect(lambda _: self._memory_measured())
         self.memory.unload_wanted.connect(self._unload)
         self.memory.settings_wanted.connect(self.show_load_dialog)
         bind(self, self._keys())
@@ -357,6 +358,11 @@ class Window(QMainWindow):
         else:
             self._draw_memory(even_if_hidden=True)
             self.memory.open()
+
+    def _memory_measured(self) -> None:
+        self._draw_memory()
+        if self.page == Page.FIT:
+            self.fit.set_use(self.status.use)
 
     def _draw_memory(self, *, even_if_hidden: bool = False) -> None:
         state = self._services.host.state

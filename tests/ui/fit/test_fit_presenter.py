@@ -15,6 +15,7 @@ from carryon.base.settings import RecentModel
 from carryon.fit.plan import Basis
 from carryon.gguf.quants import KvType
 from carryon.gguf.sketch import Parameters
+from carryon.hardware.machine import MemoryUse
 from carryon.ui.fit.form import BuiltMachine, FileMachine, ThisMachine
 from carryon.ui.fit.presenter import FitPresenter
 
@@ -298,6 +299,26 @@ def test_a_machine_with_negative_memory_is_an_error_and_the_plan_stays(desk, qwe
     assert "negative" in desk.form.machine_error.message
     assert desk.form.is_here
     assert desk.form.plan
+
+
+def test_what_other_programs_take_meanwhile_counts_once_it_is_noticed(desk, qwen):
+    desk.read(qwen)
+    before = desk.form.plan.rooms.ram.free_bytes
+    ram = machines.WITH_GPU.ram
+    desk.presenter.set_use(MemoryUse(replace(ram, available_bytes=ram.available_bytes - 5 * GB)))
+    assert desk.form.plan.rooms.ram.free_bytes == before - 5 * GB
+    shown = len(desk.page.forms)
+    desk.presenter.set_use(MemoryUse(replace(ram, available_bytes=ram.available_bytes - 5 * GB - 1000)))
+    assert len(desk.page.forms) == shown
+
+
+def test_what_is_free_here_does_not_count_elsewhere(desk, qwen):
+    desk.read(qwen)
+    desk.presenter.plan_for_parts((), 64 * GB)
+    desk.presenter.set_use(MemoryUse(replace(machines.WITH_GPU.ram, available_bytes=GB)))
+    assert desk.form.plan.rooms.ram.free_bytes > GB
+    desk.presenter.plan_here()
+    assert desk.form.plan.rooms.ram.free_bytes == GB
 
 
 def test_news_of_this_machine_do_not_disturb_a_plan_for_another(desk, qwen):

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QVBoxLayout, QWi
 from carryon.app.models import guide
 from carryon.app.services import Services
 from carryon.base.errors import AppError
-from carryon.hardware.machine import Machine
+from carryon.hardware.machine import Machine, MemoryUse
 from carryon.ui import theme
 from carryon.ui.fit import texts
 from carryon.ui.fit.answer import AnswerCard
@@ -56,6 +56,11 @@ class FitPage(Scroll):
     def set_machine(self, machine: Machine | None) -> None:
         """What was found out about this machine; None while it is being looked at."""
         self.presenter.set_machine(machine)
+
+    def set_use(self, use: MemoryUse | None) -> None:
+        """How full this machine's memories are now."""
+        if use:
+            self.presenter.set_use(use)
 
     def show_form(self, form: Form) -> None:
         """Draws everything; the presenter calls it at every movement of a slider."""
@@ -160,7 +165,9 @@ class FitPage(Scroll):
         column = QVBoxLayout(card)
         spaced(column, (32, 32, 32, 32), 12)
         column.addWidget(label(texts.EMPTY_TITLE, "heading", wraps=True))
-        column.addWidget(label(texts.EMPTY_TEXT, wraps=True))
+        text = label(texts.EMPTY_TEXT, wraps=True)
+        OnTheme(text, lambda: text.setMaximumWidth(theme.px(620)))
+        column.addWidget(text)
         actions = FlowLayout()
         actions.addWidget(button(texts.OPEN_A_FILE, "primary", "ph.folder-open", self.choose_file))
         actions.addWidget(button(texts.USE_GUIDE, on_click=lambda: self.presenter.choose(guide())))

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from carryon.app.fitting import Fitting, Subject
+from carryon.app.fitting import Fitting, Subject, refreshed
 from carryon.app.host import LoadedModel, ModelHost, ModelState, NoModel
 from carryon.app.machine_file import read_machine_file
 from carryon.app.models import GUIDE, ModelFile, guide, library
@@ -18,13 +18,14 @@ from carryon.fit.choice import chosen
 from carryon.fit.plan import Fit, Plan, Repair, Site, Wishes, largest_layers, plan
 from carryon.gguf.quants import KvType
 from carryon.gguf.sketch import Parameters
-from carryon.hardware.machine import Machine
+from carryon.hardware.machine import Machine, MemoryUse
 from carryon.hardware.parts import machine_with
 from carryon.ui.fit.form import BuiltMachine, FileMachine, Form, Source, ThisMachine
 
 SMALLEST_CONTEXT = 256
 LARGEST_CONTEXT = 1 << 24
 MOST_SLOTS = 64
+NOTICED_BYTES = 128 << 20  # memory that other programs take or give back without a new plan
 
 
 class View(Protocol):
@@ -42,6 +43,7 @@ class FitPresenter:
         self._home, self._settings, self._runner, self._host = home, settings, runner, host
         self._fitting, self._view = fitting, view
         self._site: Site | None = None
+        self._use: MemoryUse | None = None  # how full this machine is
         self._confirming: Job | None = None
         self._is_open = self._was_measured = False
         self._round = 0  # of the model that is read
@@ -90,12 +92,20 @@ class FitPresenter:
         """What was found out about this machine; None while it is being looked at."""
         self._show(here=machine)
         if self.form.is_here:
-            self._plan_on(machine, machine_error=None)
+            self._plan_on(self._now(machine), machine_error=None)
         self._measure()
+
+    def set_use(self, use: MemoryUse) -> None:
+        """How full this machine is now; what hardly differs from the last time does not disturb the page."""
+        if self._use and not _differ(self._use, use):
+            return
+        self._use = use
+        if self.form.is_here and self.form.here:
+            self._plan_on(self._now(self.form.here))
 
     def plan_here(self) -> None:
         """Back to the machine that the app runs on."""
-        self._plan_on(self.form.here, target=ThisMachine(), machine_error=None)
+        self._plan_on(self._now(self.form.here), target=ThisMachine(), machine_error=None)
 
     def plan_for_parts(self, gpus: tuple[str, ...], ram_bytes: int) -> None:
         """A machine that is put together from parts; GPUs by the names of hardware/parts.py."""
@@ -234,6 +244,9 @@ class FitPresenter:
         if isinstance(state, LoadedModel | NoModel) and self.form.is_here:
             self._plan_on(self.form.machine)
 
+    def _now(self, machine: Machine | None) -> Machine | None:
+        return refreshed(machine, self._use) if machine and self._use else machine
+
     def _plan_on(self, machine: Machine | None, **changes: Any) -> None:
         is_here = isinstance(changes.get("target", self.form.target), ThisMachine)
         ready = self._host.state.engine.ready if isinstance(self._host.state, LoadedModel) else None
@@ -291,6 +304,13 @@ def _planned(subject: Subject, wishes: Wishes, site: Site) -> dict[str, Any]:
     made = plan(subject.candidates, site, wishes)
     most = largest_layers(made.best.candidate, made.best.placement, site)
     return {"plan": made, "best_quant": chosen(made.fits).candidate.quant, "most_layers": most}
+
+
+def _differ(one: MemoryUse, other: MemoryUse) -> bool:
+    """Whether any memory is noticeably fuller or emptier."""
+    pairs = [(one.ram.available_bytes, other.ram.available_bytes)]
+    pairs += [(gpu.used_bytes or 0, same.used_bytes or 0) for gpu, same in zip(one.gpus, other.gpus, strict=False)]
+    return len(one.gpus) != len(other.gpus) or any(abs(old - new) > NOTICED_BYTES for old, new in pairs)
 
 
 def _with_fit(made: Plan, fit: Fit) -> Plan:

@@ -291,7 +291,8 @@ def pace_line(form: Form) -> str:
     if form.fit is None:
         return ""
     if form.fit.decode.high <= 0:
-        return basis_text(form)
+        said = basis_text(form)
+        return said[:1].upper() + said[1:]
     return f"{words.pace_text(form.fit.decode)} expected · {basis_text(form)}"
 
 
