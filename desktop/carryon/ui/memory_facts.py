@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from carryon.engine.protocol import DeviceKind, DeviceMemory, Ready
-from carryon.fit.memory import DeviceNeed
-from carryon.fit.plan import Fit
-from carryon.fit.room import Room, Rooms
 from carryon.hardware.machine import EngineDevice, GpuUse, Machine, MemoryUse
+
+if TYPE_CHECKING:  # the first frame needs no plan
+    from carryon.fit.memory import DeviceNeed
+    from carryon.fit.plan import Fit
+    from carryon.fit.room import Room, Rooms
 
 
 class PartKind(StrEnum):
@@ -57,7 +60,7 @@ class DeviceBar:
         return max(0, sum(part.size_bytes for part in self.parts) - self.total_bytes)
 
 
-def fit_bars(fit: Fit, rooms: Rooms) -> tuple[DeviceBar, ...]:
+def fit_bars(fit: "Fit", rooms: "Rooms") -> tuple[DeviceBar, ...]:
     """A bar for every device that a model could lie on, GPUs first; one bar where they all share one memory."""
     if rooms.is_unified:
         return (_fit_bar(rooms.ram, (fit.need.ram, *fit.need.gpus)),)
@@ -65,7 +68,7 @@ def fit_bars(fit: Fit, rooms: Rooms) -> tuple[DeviceBar, ...]:
     return (*(_fit_bar(room, (need,)) for room, need in gpus), _fit_bar(rooms.ram, (fit.need.ram,)))
 
 
-def _fit_bar(room: Room, needs: Sequence[DeviceNeed]) -> DeviceBar:
+def _fit_bar(room: "Room", needs: "Sequence[DeviceNeed]") -> DeviceBar:
     """What is loaded beside the model (projector, adapters, draft) counts as weights, which it mostly is."""
     parts = (
         Part(PartKind.WEIGHTS, sum(one.weights_bytes + one.extra_bytes for one in needs)),
