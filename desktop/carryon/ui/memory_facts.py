@@ -63,12 +63,21 @@ class DeviceBar:
 def fit_bars(fit: "Fit", rooms: "Rooms") -> tuple[DeviceBar, ...]:
     """A bar for every device that a model could lie on, GPUs first; one bar where they all share one memory."""
     if rooms.is_unified:
-        return (_fit_bar(rooms.ram, (fit.need.ram, *fit.need.gpus)),)
-    gpus = zip(rooms.gpus, fit.need.gpus, strict=False)
-    return (*(_fit_bar(room, (need,)) for room, need in gpus), _fit_bar(rooms.ram, (fit.need.ram,)))
+        return (_fit_bar("Unified memory", rooms.ram, (fit.need.ram, *fit.need.gpus)),)
+    gpus = zip(_told_apart([room.label for room in rooms.gpus]), rooms.gpus, fit.need.gpus, strict=True)
+    return (
+        *(_fit_bar(name, room, (need,)) for name, room, need in gpus),
+        _fit_bar(rooms.ram.label, rooms.ram, (fit.need.ram,)),
+    )
 
 
-def _fit_bar(room: "Room", needs: "Sequence[DeviceNeed]") -> DeviceBar:
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """Several of one name are numbered."""
+    counts = {name: iter(range(1, names.count(name) + 1)) for name in names}
+    return [f"{name} ({next(counts[name])})" if names.count(name) > 1 else name for name in names]
+
+
+def _fit_bar(name: str, room: "Room", needs: "Sequence[DeviceNeed]") -> DeviceBar:
     """What is loaded beside the model (projector, adapters, draft) counts as weights, which it mostly is."""
     parts = (
         Part(PartKind.WEIGHTS, sum(one.weights_bytes + one.extra_bytes for one in needs)),
@@ -77,15 +86,13 @@ def _fit_bar(room: "Room", needs: "Sequence[DeviceNeed]") -> DeviceBar:
         Part(PartKind.OTHER, room.other_bytes),
         Part(PartKind.RESERVE, room.reserve_bytes),
     )
-    return DeviceBar(room.label, tuple(part for part in parts if part.size_bytes), room.total_bytes)
+    return DeviceBar(name, tuple(part for part in parts if part.size_bytes), room.total_bytes)
 
 
-def device_bars(
-    ready: Ready, machine: Machine | None, use: MemoryUse | None, *, uses_mmap: bool
-) -> tuple[DeviceBar, ...]:
+def device_bars(ready: Ready, machine: Machine | None, use: MemoryUse | None) -> tuple[DeviceBar, ...]:
     """A bar for every device that holds a part of the model, GPUs first as the slider has them."""
     held = sorted((one for one in ready.memory if one.total_bytes), key=lambda one: one.kind is DeviceKind.CPU)
-    return tuple(_bar(one, _room(one, machine, use), uses_mmap=uses_mmap) for one in held)
+    return tuple(_bar(one, _room(one, machine, use)) for one in held)
 
 
 @dataclass(frozen=True)
@@ -97,14 +104,14 @@ class _Room:
     used_bytes: int | None = None
 
 
-def _bar(held: DeviceMemory, room: _Room, *, uses_mmap: bool) -> DeviceBar:
+def _bar(held: DeviceMemory, room: _Room) -> DeviceBar:
     ours = (
         Part(PartKind.WEIGHTS, held.weights_bytes),
         Part(PartKind.KV, held.kv_bytes),
         Part(PartKind.COMPUTE, held.compute_bytes + held.output_bytes),
     )
     # Weights that are mapped from the file live in the page cache, which the system counts as available.
-    counted = held.total_bytes - (held.weights_bytes if uses_mmap and held.kind is DeviceKind.CPU else 0)
+    counted = held.total_bytes - held.mapped_bytes
     other = max(0, room.used_bytes - counted) if room.used_bytes is not None else 0
     parts = tuple(part for part in (*ours, Part(PartKind.OTHER, other)) if part.size_bytes)
     return DeviceBar(room.name, parts, room.total_bytes)

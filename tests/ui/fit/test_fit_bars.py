@@ -29,7 +29,7 @@ def test_a_bar_holds_the_model_the_others_and_the_reserve():
 
 
 def test_one_pool_is_one_bar_and_nothing_is_counted_twice():
-    rooms = replace(ROOMS, is_unified=True, ram=replace(RAM_ROOM, label="Unified memory"))
+    rooms = replace(ROOMS, is_unified=True)
     (bar,) = fit_bars(fit(need=NEED), rooms)
     assert bar.name == "Unified memory"
     assert sizes(bar)[PartKind.WEIGHTS] == 6 * GB
@@ -42,3 +42,10 @@ def test_what_is_too_much_is_said():
     assert gpu.over_bytes == 9 * GB + GPU_ROOM.other_bytes + GPU_ROOM.reserve_bytes - GPU_ROOM.total_bytes
     assert gpu.free_bytes == 0
     assert texts.bar_legend(gpu)[-1] == (None, "2.5 GB too much")
+
+
+def test_equal_gpus_are_numbered():
+    rooms = replace(ROOMS, gpus=(GPU_ROOM, GPU_ROOM))
+    need = Need(DeviceNeed(), (DeviceNeed(GB), DeviceNeed(GB)))
+    names = [bar.name for bar in fit_bars(fit(need=need), rooms)]
+    assert names == [f"{GPU_ROOM.label} (1)", f"{GPU_ROOM.label} (2)", "RAM"]

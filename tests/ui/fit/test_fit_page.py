@@ -308,6 +308,18 @@ def test_the_fields_say_what_is_planned_for(make_page, header_model):
     assert (card._gpu.currentText(), card._count.value(), card._ram.value()) == ("GeForce RTX 3060", 2, 48)
 
 
+def test_what_shares_the_processors_memory_comes_alone(make_page, header_model):
+    page = make_page(header_model())
+    page._begin_another()
+    page._elsewhere._count.setValue(2)
+    page._elsewhere._gpu.setCurrentText("M4 Pro")
+    page._elsewhere._gpu._take()
+    assert page.presenter.form.target.gpus == ("M4 Pro",)
+    assert page.presenter.form.machine_error is None
+    assert not page._elsewhere._count.isEnabled()
+    assert [one._bar.name for one in page.findChildren(MemoryBar)] == ["Unified memory"]
+
+
 def test_a_machine_without_a_gpu_can_be_planned_for(make_page, header_model):
     page = make_page(header_model())
     page._begin_another()

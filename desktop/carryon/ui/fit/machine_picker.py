@@ -80,7 +80,7 @@ class ElsewhereCard(QFrame):
         self._is_drawing = True
         self._gpu.show_gpu(target.gpus[0] if target.gpus else None)
         self._count.setValue(max(1, len(target.gpus)))
-        self._count.setEnabled(bool(target.gpus))
+        self._count.setEnabled(bool(target.gpus) and self._gpu.comes_in_several)
         self._ram.setValue(round(target.ram_bytes / MEMORY_GB))
         self._is_drawing = False
 
@@ -117,7 +117,8 @@ class ElsewhereCard(QFrame):
 
     def _chosen(self, *_: object) -> None:
         if not self._is_drawing:
-            gpus = (self._gpu.gpu,) * self._count.value() if self._gpu.gpu else ()
+            count = self._count.value() if self._gpu.comes_in_several else 1
+            gpus = (self._gpu.gpu,) * count if self._gpu.gpu else ()
             self.parts_chosen.emit(gpus, self._ram.value() * MEMORY_GB)
 
     def _paint_sign(self) -> None:
@@ -145,6 +146,7 @@ class _GpuField(QComboBox):
         completer.setFilterMode(Qt.MatchFlag.MatchContains)
         completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         completer.setMaxVisibleItems(12)
+        completer.popup().setObjectName("completions")
         self.setCompleter(completer)
         completer.activated.connect(lambda _: QTimer.singleShot(0, self, self._take))
         self.activated.connect(lambda _: self._take())
@@ -157,6 +159,11 @@ class _GpuField(QComboBox):
     def gpu(self) -> str | None:
         """The chosen name; None for a machine without a GPU."""
         return None if self._last == texts.NO_GPU else self._last
+
+    @property
+    def comes_in_several(self) -> bool:
+        """Whether a machine can have more than one: what shares the processor's memory comes alone."""
+        return not any(part.is_unified for part in parts() if part.name == self._last)
 
     def show_gpu(self, name: str | None) -> None:
         """Shows this one as chosen; what is being typed is left alone."""
