@@ -1,10 +1,11 @@
 """Predicted against allocated: what `fit.memory` says of a load, beside the engine's own figures for it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from fakes.header_models import write_header_model
+from fakes.real_worker import RealWorker
 
 from carryon.base.errors import AppError
 from carryon.base.jobs import drained
@@ -71,13 +72,25 @@ class HeaderFiles:
 def compared(cases: Iterable[Case], files: HeaderFiles, endpoints: Sequence[str] = ()) -> list[Row]:
     """A row for every device of every case; raises the engine's refusal where it has one."""
     cases = list(cases)
-    answers = drained(dry_runs([request(case, files, endpoints) for case in cases]))
+    answers = drained(dry_runs([request(case, files.path(case), endpoints) for case in cases]))
     rows: list[Row] = []
     for case, answer in zip(cases, answers, strict=True):
         if isinstance(answer, AppError):
             raise answer
         rows += beside(case, need(files.shape(case), case.placement, rooms(case)), answer.devices)
     return rows
+
+
+def loaded(path: Path, placement: Placement, log_path: Path, endpoints: Sequence[str] = ()) -> list[Row]:
+    """The same for a model that is really loaded, whatever it takes; the engine ends afterwards."""
+    case = Case(path.stem, placement, quant="", n_devices=len(endpoints))
+    shape = read_shape(path)
+    options = asdict(replace(request(case, path, endpoints), n_threads=None))
+    worker = RealWorker(options.pop("model_path"), log_path, **options)
+    try:
+        return beside(case, need(shape, placement, rooms(case)), worker.ready.memory)
+    finally:
+        worker.end()
 
 
 def beside(case: Case, said: Need, held: Sequence[DeviceMemory]) -> list[Row]:
@@ -98,11 +111,11 @@ def rooms(case: Case) -> Rooms:
                             for name in devices(case)))
 
 
-def request(case: Case, files: HeaderFiles, endpoints: Sequence[str]) -> LoadRequest:
+def request(case: Case, path: Path, endpoints: Sequence[str]) -> LoadRequest:
     """The load that the engine is asked about."""
     placement = case.placement
     return LoadRequest(
-        str(files.path(case)), n_ctx=placement.n_ctx, n_gpu_layers=placement.n_gpu_layers,
+        str(path), n_ctx=placement.n_ctx, n_gpu_layers=placement.n_gpu_layers,
         n_cpu_experts=placement.n_cpu_experts, gpus=devices(case), split=placement.split,
         n_ubatch=placement.n_ubatch, n_parallel=placement.n_parallel, n_threads=1, kv_type=placement.kv_type,
         use_mmap=False, rpc_endpoints=tuple(endpoints[: case.n_devices]),

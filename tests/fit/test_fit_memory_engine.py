@@ -1,20 +1,25 @@
 """What `fit.memory` says beside what the engine says: dry runs of header-only models, and loads of real small ones."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from fakes.fit_compared import Case, HeaderFiles, compared, in_ram, offloaded
+from fakes import tiny_gguf, tiny_moe
+from fakes.fit_compared import Case, HeaderFiles, compared, in_ram, loaded, offloaded
 from fakes.header_models import MODELS, MORE_MODELS
 from fakes.rpc_servers import RpcServers
 
+from carryon import resources
 from carryon.fit.compute import compute_error_bytes
 from carryon.fit.memory import Placement
 from carryon.fit.room import Backend
 from carryon.gguf.quants import USUAL_KV_TYPES, KvType
+from carryon.gguf.shape import read_shape
 
 TRAINED = {"llama31-8b": 131072, "llama33-70b": 131072, "mistral-7b-v03": 32768, "smollm2-1.7b": 8192,
            "qwen3-8b": 40960, "qwen25-7b": 32768, "qwen3-30b-a3b": 40960, "gemma3-12b": 131072, "phi4": 16384,
            "dsv2-lite": 163840, "dsv3": 163840, "gptoss-20b": 131072, "granite33-8b": 131072}  # fmt: skip
+GUIDE = Path(resources.__path__[0]) / "guide" / "guide-Q8_0.gguf"
 TOTAL_WITHIN = 0.01
 # Phi-4 has so few tensors that four sequences overflow the engine's own graph and end it (ggml-impl.h:330).
 TOO_MUCH_FOR_THE_ENGINE = {("phi4", KvType.Q8_0), ("phi4", KvType.Q4_0)}
@@ -107,3 +112,45 @@ def test_experts_in_ram_and_the_rest_on_another_device(name, files, endpoints):
     cases = [offloaded(name, layers, n_cpu_experts=experts) for layers, experts in placed]
     for row in compared(cases, files, endpoints):
         check(row, files)
+
+
+RECURRENT = "recurrent"
+
+
+@pytest.fixture(scope="module")
+def small_models(tmp_path_factory):
+    """Real files with weights: the built-in guide, and tiny ones with a window, a state, experts."""
+    folder = tmp_path_factory.mktemp("models")
+    made = {"plain": tiny_gguf.speaking_model, "windowed": tiny_gguf.windowed_model,
+            RECURRENT: tiny_gguf.recurrent_model, "experts": tiny_moe.expert_model}  # fmt: skip
+    for name, make in made.items():
+        make(folder / f"{name}.gguf")
+    return {"guide": GUIDE, **{name: folder / f"{name}.gguf" for name in made}}
+
+
+@pytest.mark.parametrize("name", ["guide", "plain", "windowed", "experts", RECURRENT])
+def test_what_is_really_allocated_is_what_was_said(name, small_models, tmp_path):
+    for placement in (Placement(2048, use_mmap=False), Placement(4096, KvType.Q8_0, n_ubatch=128)):
+        for row in loaded(small_models[name], placement, tmp_path / "log"):
+            check_load(row, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["guide", "plain", "windowed", "experts"])
+def test_what_is_really_allocated_on_other_devices_is_what_was_said(name, small_models, endpoints, tmp_path):
+    n_all = read_shape(small_models[name]).n_gpu_layers_max
+    placed = [(Placement(2048, n_gpu_layers=layers), 1) for layers in (1, 2, n_all)]
+    placed += [(Placement(2048, n_gpu_layers=n_all, split=(1, 1)), 2)]
+    placed += [(Placement(2048, n_gpu_layers=n_all, n_cpu_experts=2), 1)]
+    for placement, n_devices in placed:
+        for row in loaded(small_models[name], placement, tmp_path / "log", endpoints[:n_devices]):
+            check_load(row, name)
+
+
+def check_load(row, name):
+    """Of a load nothing may be off but by a few kilobytes; a recurrent graph is an estimate."""
+    said, held = row.said, row.held
+    about = f"{row.case} on {row.device}"
+    assert (said.weights_bytes, said.kv_bytes) == (held.weights_bytes, held.kv_bytes), about
+    assert said.output_bytes == held.output_bytes, about
+    assert abs(row.compute_error_bytes) < (1 << 20 if name == RECURRENT else 1 << 14), about

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from carryon.fit.body import Batch, Work, body_of, layers_with_staged_experts, peak_bytes, staged_layers
 from carryon.fit.flow import Program, Width
-from carryon.fit.graph import F32, embedding, handed_over
+from carryon.fit.graph import F32, answers_handed_over, embedding, handed_over
 from carryon.fit.inputs import Load, cache_cells, input_bytes
 from carryon.fit.placement import Placement
 from carryon.fit.remembered import per_shape
@@ -23,6 +23,7 @@ _ALWAYS_OFF_BYTES = 1 << 20
 
 _OFFLOAD_MIN_BATCH = 32  # GGML_OP_OFFLOAD_MIN_BATCH
 _PIPELINE_COPIES = 4  # GGML_SCHED_MAX_COPIES of ggml-backend.cpp
+_TOKEN_BYTES = 4
 _NOTHING = Width()
 
 
@@ -98,7 +99,7 @@ def _ram_bytes(shape: ModelShape, share: Share) -> int:
     if share.is_staging or share.n_gpus > 1:  # the inputs stay until the last device has its copies
         programs, left = programs + left, ()
     every = Span(0, shape.n_layers, has_output=True)
-    inputs = (*input_bytes(shape, every, load), F32 * load.n_tokens * shape.n_embd)
+    inputs = (_TOKEN_BYTES * load.n_tokens, *input_bytes(shape, every, load), F32 * load.n_tokens * shape.n_embd)
     return peak_bytes(Work(programs, inputs, _batch(shape, share), share.n_copies, _tail(shape, span), left))
 
 
@@ -109,7 +110,7 @@ def _gpu_bytes(shape: ModelShape, share: Share) -> int:
     inputs = input_bytes(shape, share.span, share.load) if has_inputs else ()
     tail = _tail(shape, share.span)
     return peak_bytes(
-        Work(programs or (handed_over(shape.n_embd),), inputs, _batch(shape, share), share.n_copies, tail)
+        Work(programs or (answers_handed_over(shape.n_embd),), inputs, _batch(shape, share), share.n_copies, tail)
     )
 
 

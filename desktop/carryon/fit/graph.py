@@ -72,7 +72,16 @@ def embedding(n_embd: int) -> Program:
 @lru_cache(maxsize=64)
 def handed_over(n_embd: int) -> Program:
     """The last layer's output is copied to the next device."""
-    width = Width(per_token=F32 * n_embd)
+    return _given_back(Width(per_token=F32 * n_embd))
+
+
+@lru_cache(maxsize=64)
+def answers_handed_over(n_embd: int) -> Program:
+    """To a device with nothing but the output layer come only the rows whose answers are wanted."""
+    return _given_back(Width(per_output=F32 * n_embd))
+
+
+def _given_back(width: Width) -> Program:
     return Program((width,), (Move(0, width, is_taken=False),), 0)
 
 

@@ -42,7 +42,7 @@ def cache_uses(shape: ModelShape) -> tuple[CacheUse, ...]:
 
 
 def input_bytes(shape: ModelShape, span: Span, load: Load) -> tuple[int, ...]:
-    """Tokens or positions, rows to answer, and for each cache of the span where to store and what may be looked at."""
+    """Positions, rows to answer, and for each cache of the span where to store and what may be looked at."""
     found = [_I32 * load.n_tokens, _I32 * load.n_parallel]
     for use in cache_uses(shape):
         if use.n_layers[span.end] > use.n_layers[span.first]:
