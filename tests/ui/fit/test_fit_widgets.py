@@ -161,6 +161,17 @@ def test_words_of_the_same_height_lay_nothing_out(steady, qtbot):
     assert steady.parentWidget().layout().sizeHint() == before
 
 
+def test_after_other_words_another_width_finds_the_right_height(steady, qtbot):
+    steady.show_words("One.")
+    for width in (80, 300):  # so that the layout knows the height of both
+        steady.page.resize(width, 300)
+        qtbot.wait(20)
+    steady.show_words("Two words and more")
+    steady.page.resize(80, 300)
+    qtbot.waitUntil(lambda: steady.height() == steady.heightForWidth(steady.width()))
+    assert steady.height() > steady.fontMetrics().height()
+
+
 def test_a_pair_stands_side_by_side_or_under_each_other(qtbot):
     first, second = QLabel("first"), QLabel("second")
     pair = Pair(first, second, narrow_px=400, gap=10)
