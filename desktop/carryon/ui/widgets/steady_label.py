@@ -4,7 +4,7 @@ A QLabel asks for a new layout with every text; on a page of wrapped sentences t
 """
 
 from PySide6.QtCore import QRect, QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent, QResizeEvent
+from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy
 
 from carryon.ui import theme
@@ -40,12 +40,6 @@ class SteadyLabel(QLabel):
         if self.heightForWidth(self.width()) != height:
             self.updateGeometry()
         self.update()
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """A layout remembers the heights of other widths, and those were of other words."""
-        super().resizeEvent(event)
-        if event.size().width() != event.oldSize().width():
-            self.updateGeometry()
 
     def hasHeightForWidth(self) -> bool:
         return True
