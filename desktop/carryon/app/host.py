@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from carryon.app.fitting import Fitting
 from carryon.app.models import ModelFile, facts
 from carryon.app.wishes import LoadWish as LoadWish
 from carryon.app.wishes import default_context as default_context
@@ -16,9 +16,10 @@ from carryon.base.settings import RecentModel, SettingsFile
 from carryon.chat.message import Figures
 from carryon.engine.process import WORKER, Engine, start
 from carryon.engine.protocol import Loading, Ready
-from carryon.fit.plan import Candidate, plan
-from carryon.gguf.shape import read_shape
 from carryon.hardware.machine import Machine
+
+if TYPE_CHECKING:
+    from carryon.app.fitting import Fitting
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class ModelHost:
         settings: SettingsFile,
         runner: Runner,
         engine_command: Sequence[str] = WORKER,
-        fitting: Fitting | None = None,
+        fitting: "Callable[[], Fitting] | None" = None,
     ) -> None:
         self._home, self._settings, self._runner, self._fitting = home, settings, runner, fitting
         self._engine_command = engine_command
@@ -128,7 +129,7 @@ class ModelHost:
         """How fast the loaded model really answered: later predictions learn from it."""
         wish = self.state.wish if isinstance(self.state, LoadedModel) else None
         if self._fitting and wish and wish.fit and wish.site:
-            self._fitting.answered(wish.fit, wish.site, figures)
+            self._fitting().answered(wish.fit, wish.site, figures)
 
     def wish_for(self, file: ModelFile) -> LoadWish:
         """As a person set it the last time, else as the plan says, from the header alone. Raises BadFile."""
@@ -142,7 +143,10 @@ class ModelHost:
         """None where nothing can be planned: the machine is still unknown, or only the engine can read the model."""
         if self._fitting is None or self._machine is None:
             return None
-        site = self._fitting.site(self._machine, self._held_then)
+        from carryon.fit.plan import Candidate, plan  # with what it needs a tenth of a cold start
+        from carryon.gguf.shape import read_shape
+
+        site = self._fitting().site(self._machine, self._held_then)
         try:
             shape = read_shape(file.path)
             made = plan((Candidate(shape.quant, shape, str(file.path)),), site, wishes_of(recent))
@@ -175,7 +179,7 @@ class ModelHost:
                 if wish.is_kept:
                     self._settings.change(lambda now: now.with_recent(recent_of(wish)))
                 if self._fitting and wish.fit and wish.site:
-                    self._fitting.loaded(wish.fit, wish.site, engine.ready)
+                    self._fitting().loaded(wish.fit, wish.site, engine.ready)
                 self._turn(LoadedModel(wish, engine))
                 self._job = self._runner.start(engine.watch(), on_end=lambda end: self._died(round_now, wish, end))
             case Failed(error):

@@ -1,12 +1,14 @@
 """How a model shall be loaded: as it was the last time, as the plan says, or safely while nothing is known."""
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from carryon.app.models import ModelFacts, ModelFile
 from carryon.base.settings import RecentModel
 from carryon.engine.protocol import KvType, LoadRequest
-from carryon.fit.memory import DEFAULT_UBATCH
-from carryon.fit.plan import Fit, Site, Wishes
+
+if TYPE_CHECKING:
+    from carryon.fit.plan import Fit, Site, Wishes
 
 
 @dataclass(frozen=True)
@@ -19,13 +21,13 @@ class LoadWish:
     n_cpu_experts: int = 0
     gpus: tuple[str, ...] = ()
     split: tuple[float, ...] = ()
-    n_ubatch: int = DEFAULT_UBATCH
+    n_ubatch: int = LoadRequest.n_ubatch
     kv_type: KvType = KvType.F16
     use_mmap: bool = True
     is_automatic: bool = False  # the plan chose layers and experts, not the person
     is_kept: bool = True  # remembered for this model once it answers
-    fit: Fit | None = field(default=None, compare=False)  # what was predicted, for the comparison after the load
-    site: Site | None = field(default=None, compare=False)  # where it was predicted for
+    fit: "Fit | None" = field(default=None, compare=False)  # what was predicted, for the comparison after the load
+    site: "Site | None" = field(default=None, compare=False)  # where it was predicted for
 
 
 def default_context(n_ctx_train: int) -> int:
@@ -50,7 +52,7 @@ def safe_wish(model: ModelFacts, recent: RecentModel | None) -> LoadWish:
 
 
 def planned_wish(
-    file: ModelFile, fit: Fit, site: Site | None = None, *, is_automatic: bool, is_kept: bool = True
+    file: ModelFile, fit: "Fit", site: "Site | None" = None, *, is_automatic: bool, is_kept: bool = True
 ) -> LoadWish:
     """Exactly what a fit stands for; with the site, what happens is compared with it and learnt from."""
     placed = fit.placement
@@ -84,8 +86,10 @@ def recent_of(wish: LoadWish) -> RecentModel:
     )  # fmt: skip
 
 
-def wishes_of(recent: RecentModel | None) -> Wishes:
+def wishes_of(recent: RecentModel | None) -> "Wishes":
     """What a plan is asked for: a remembered context and KV type stay, layers stay where a person set them."""
+    from carryon.fit.plan import Wishes  # after the first frame, like everything of the fit
+
     if recent is None:
         return Wishes()
     wishes = Wishes(n_ctx=recent.n_ctx, kv_type=kv_type_of(recent), use_mmap=recent.use_mmap)
@@ -96,7 +100,7 @@ def wishes_of(recent: RecentModel | None) -> Wishes:
     )
 
 
-def wishes_again(wish: LoadWish) -> Wishes:
+def wishes_again(wish: LoadWish) -> "Wishes":
     """What a plan is asked for, to begin with the choices of this wish."""
     return wishes_of(recent_of(wish))
 

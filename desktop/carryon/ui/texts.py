@@ -1,13 +1,16 @@
 """The words of the shell: rail, status bar, memory panel, first run. No Qt; states come in, sentences go out."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from carryon.app.host import FailedModel, LoadedModel, LoadingModel, ModelState, NoModel
 from carryon.base.units import context_text, memory_pair_text, memory_text, seconds_text
 from carryon.engine.protocol import DeviceKind, Ready
-from carryon.fit.plan import Fit
 from carryon.hardware.machine import GpuUse, Machine, Memory
 from carryon.ui.memory_facts import DeviceBar, PartKind, gpu_bytes, ram_bytes
+
+if TYPE_CHECKING:
+    from carryon.fit.plan import Fit
 
 APP = "Carryon"
 CHAT, FIT, SETTINGS = "Chat", "Fit", "Settings"
@@ -96,7 +99,7 @@ def _of_text(part_bytes: int, total_bytes: int | None) -> str:
     return f"{part.removesuffix(' GB')} of {memory_text(total_bytes)}" if total_bytes else part
 
 
-def prediction_text(fit: Fit | None, ready: Ready) -> str:
+def prediction_text(fit: "Fit | None", ready: Ready) -> str:
     """'Predicted 5.9 GB, holds 5.9 GB (0.4 % more)'; nothing where nothing was predicted."""
     if fit is None or not fit.need.total_bytes:
         return ""
