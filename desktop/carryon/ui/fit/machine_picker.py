@@ -146,7 +146,9 @@ class _GpuField(QComboBox):
         completer.setFilterMode(Qt.MatchFlag.MatchContains)
         completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         completer.setMaxVisibleItems(12)
-        completer.popup().setObjectName("completions")
+        popup = completer.popup()
+        assert popup
+        popup.setObjectName("completions")
         self.setCompleter(completer)
         completer.activated.connect(lambda _: QTimer.singleShot(0, self, self._take))
         self.activated.connect(lambda _: self._take())

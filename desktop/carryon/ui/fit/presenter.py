@@ -14,7 +14,6 @@ from carryon.base.errors import AppError
 from carryon.base.jobs import Done, Failed, Job, Lane, Outcome, Runner
 from carryon.base.paths import Home
 from carryon.base.settings import SettingsFile
-from carryon.fit.choice import chosen
 from carryon.fit.plan import Fit, Plan, Repair, Site, Wishes, largest_layers, plan
 from carryon.gguf.quants import KvType
 from carryon.gguf.sketch import Parameters
@@ -303,7 +302,8 @@ def _planned(subject: Subject, wishes: Wishes, site: Site) -> dict[str, Any]:
     """What is looked at, what is recommended whichever that is, and where the slider's tick stands."""
     made = plan(subject.candidates, site, wishes)
     most = largest_layers(made.best.candidate, made.best.placement, site)
-    return {"plan": made, "best_quant": chosen(made.fits).candidate.quant, "most_layers": most}
+    best = made.recommended or made.best
+    return {"plan": made, "best_quant": best.candidate.quant, "most_layers": most}
 
 
 def _differ(one: MemoryUse, other: MemoryUse) -> bool:
