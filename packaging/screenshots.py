@@ -206,7 +206,7 @@ class Photographer:
     def _load_dialog(self, name: str) -> None:
         self._window.show_load_dialog()
         dialog = self._window.load_dialog
-        self._until(lambda: dialog.presenter.form.facts is not None)
+        self._until(lambda: dialog.presenter.form.fit and dialog.presenter.form.fit.basis.value != "instant")
         dialog.move((SCREEN[0] - dialog.width()) // 2, (SCREEN[1] - dialog.height()) // 2)
         self._take(name)
         dialog.reject()
