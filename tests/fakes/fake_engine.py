@@ -108,7 +108,9 @@ def _ready(server):
     request, options = server.request, server.options
     on_gpu = request.n_gpu_layers if options.gpu_layers is None else options.gpu_layers
     share = on_gpu / (options.n_layers + 1)
-    cpu = DeviceMemory("CPU", "Fake CPU", DeviceKind.CPU, int(5e9 * (1 - share)), int(6e8 * (1 - share)), int(3e8), 0)
+    weights = int(5e9 * (1 - share))
+    mapped = weights if request.use_mmap else 0
+    cpu = DeviceMemory("CPU", "Fake CPU", DeviceKind.CPU, weights, int(6e8 * (1 - share)), int(3e8), 0, mapped)
     gpu = DeviceMemory("FAKE0", "Fake GPU", DeviceKind.GPU, int(5e9 * share), int(6e8 * share), int(2e8), 0)
     return Ready(
         port=server.server_address[1],

@@ -38,16 +38,30 @@ class Answer:
         return self.json["error"]
 
 
-class RealWorker:
-    """Loads a model in a child; `events` are all that it said until it was ready or refused."""
+def limiting(most_own_bytes):
+    """For a child of its own before it begins: the kernel refuses it more memory that is no file's (Linux)."""
+    if most_own_bytes is None:
+        return None
+    import resource
 
-    def __init__(self, model, log_path, **asked):
+    return lambda: resource.setrlimit(resource.RLIMIT_DATA, (most_own_bytes, most_own_bytes))
+
+
+class RealWorker:
+    """Loads a model in a child; `events` are all that it said until it was ready or refused.
+
+    `most_own_bytes` is what the kernel lets it take of memory that is no file's.
+    """
+
+    def __init__(self, model, log_path, most_own_bytes=None, **asked):
         self.address = "127.0.0.1"
         asked.setdefault("n_ctx", 2048)
         asked.setdefault("n_threads", 1)
         self.log = log_path.open("wb")
         command = [sys.executable, "-P", "-m", MODULE]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log)
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, preexec_fn=limiting(most_own_bytes)
+        )
         self.process.stdin.write(encode_request(LoadRequest(str(model), **asked)))
         self.process.stdin.flush()
         self.log_path = log_path

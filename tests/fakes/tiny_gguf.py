@@ -189,7 +189,10 @@ def random_tensors(shape, said, heard):
 def write(
     path, shape, vocabulary, template, tensors, architecture="llama", add_bos=False, context=None, extra=None, single=()
 ):
-    """Writes the file and returns its path; `extra` is called with the writer for whatever else a test needs."""
+    """Writes the file and returns its path; `extra` is called with the writer for whatever else a test needs.
+
+    Matrices are stored as half floats; those of bytes are Q4_K already.
+    """
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_name("Tiny")
     writer.add_block_count(shape.layers)
@@ -207,6 +210,9 @@ def write(
     if extra:
         extra(writer)
     for name, tensor in tensors.items():
+        if tensor.dtype == np.uint8:
+            writer.add_tensor(name, tensor, raw_dtype=gguf.GGMLQuantizationType.Q4_K)
+            continue
         is_matrix = tensor.ndim == 2 and name not in single
         writer.add_tensor(name, tensor.astype(np.float16) if is_matrix else tensor)
     writer.write_header_to_file()

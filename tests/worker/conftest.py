@@ -1,5 +1,7 @@
 """Real engine processes on tiny models, started once for many tests."""
 
+from dataclasses import replace
+
 import pytest
 from fakes import tiny_gguf
 from fakes.real_worker import RealWorker
@@ -57,3 +59,9 @@ def endless(start_worker, models):
 def random_speaker(start_worker, models):
     """A worker whose every word depends on all that was said before."""
     return start_worker(models / "random.gguf")
+
+
+@pytest.fixture(scope="session")
+def without_mapped():
+    """What a worker holds, as a plan says it: whether weights get a copy of their own is settled when it loads."""
+    return lambda worker: tuple(replace(one, mapped_bytes=0) for one in worker.ready.memory)

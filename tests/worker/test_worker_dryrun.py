@@ -73,7 +73,7 @@ def planned(model, **asked):
 
 
 @pytest.fixture
-def same(start_worker):
+def same(start_worker, without_mapped):
     """Plans, loads and compares; gives the loaded worker, which then has to speak.
 
     It ends with the test: an RPC server serves one engine at a time.
@@ -84,7 +84,7 @@ def same(start_worker):
         plan, worker = planned(model, **asked), start_worker(model, **asked)
         workers.append(worker)
         assert isinstance(plan, DryRun), plan
-        assert plan.devices == worker.ready.memory
+        assert plan.devices == without_mapped(worker)
         assert plan.n_ctx == worker.ready.n_ctx
         assert len(worker.says("tell me", max_tokens=4))
         return worker

@@ -134,12 +134,9 @@ def confirmed(made: Plan, fit: Fit, site: Site) -> Plan:
     return replace(made, best=best, fits=fits, limit=limit, reasons=said, recommended=recommended)
 
 
-def giving_back(ready: Ready, *, uses_mmap: bool = True) -> dict[str, int]:
+def giving_back(ready: Ready) -> dict[str, int]:
     """What unloading a model frees, by device. Weights mapped from the file are counted as available already."""
-    return {
-        one.name: one.total_bytes - (one.weights_bytes if uses_mmap and one.kind is DeviceKind.CPU else 0)
-        for one in ready.memory
-    }
+    return {one.name: one.total_bytes - one.mapped_bytes for one in ready.memory}
 
 
 def refreshed(machine: Machine, use: MemoryUse) -> Machine:

@@ -49,6 +49,9 @@ class DeviceMemory:
     kv_bytes: int
     compute_bytes: int
     output_bytes: int
+    # Of the weights those that are pages of the file, which the system may drop and read again; 0 in a plan, for
+    # whether the processor gets a copy in its own order is settled when a model is loaded.
+    mapped_bytes: int = 0
 
     @property
     def total_bytes(self) -> int:
@@ -92,6 +95,7 @@ class Reason(StrEnum):
     PORT_TAKEN = "port_taken"
     BAD_REQUEST = "bad_request"
     BAD_MODEL = "bad_model"
+    NO_ACCOUNT = "no_account"  # only of a plan: this build of the engine cannot say beforehand what a load takes
     CRASHED = "crashed"
     UNKNOWN = "unknown"
 

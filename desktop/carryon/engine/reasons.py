@@ -155,6 +155,10 @@ _REFUSALS: dict[Reason, Callable[[Refused, str], _Words]] = {
         "{name} is damaged or was made by a program that llama.cpp does not follow.",
         "Get the file again or from another source.",
     ),
+    Reason.NO_ACCOUNT: _said(
+        "This build of the engine cannot say what {name} takes before it is loaded.",
+        "The instant estimate stands; what it really takes is shown once it is loaded.",
+    ),
     Reason.CRASHED: _said(
         "The engine crashed while it loaded {name}.", "Try fewer GPU layers or a fresh copy of the file."
     ),

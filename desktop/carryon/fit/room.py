@@ -98,7 +98,15 @@ def rooms_of(machine: Machine, giving_back: Mapping[str, int] = _NOTHING, n_ubat
         for device, gpu in zip(devices, drivers, strict=True)
     ]
     known = tuple(room for room in gpus if room is not None)
-    return Rooms(_ram_room(machine.ram, giving_back.get("CPU", 0)), known, _is_unified(machine, devices, drivers))
+    return Rooms(ram_room(machine.ram, giving_back.get("CPU", 0)), known, _is_unified(machine, devices, drivers))
+
+
+def ram_room(ram: Memory, back_bytes: int = 0) -> Room:
+    """The RAM as a room; `back_bytes` are those that unloading a model frees."""
+    free_bytes = min(ram.total_bytes, ram.available_bytes + back_bytes)
+    return Room(
+        "CPU", "RAM", DeviceKind.CPU, Backend.CPU, ram.total_bytes, free_bytes, _ram_reserve_bytes(ram)
+    )  # fmt: skip
 
 
 def backend_of(engine_name: str) -> Backend:
@@ -187,13 +195,6 @@ def _gpu_reserve_bytes(total_bytes: int, backend: Backend, n_ubatch: int, drives
     pool_bytes = _POOL_BYTES_PER_UBATCH * n_ubatch if backend in (Backend.CUDA, Backend.HIP) else 0
     least_bytes = max(_GPU_RESERVE_BYTES, round(total_bytes * _GPU_RESERVE_SHARE))
     return least_bytes + pool_bytes + _DISPLAY_BYTES * drives_display
-
-
-def _ram_room(ram: Memory, back_bytes: int) -> Room:
-    free_bytes = min(ram.total_bytes, ram.available_bytes + back_bytes)
-    return Room(
-        "CPU", "RAM", DeviceKind.CPU, Backend.CPU, ram.total_bytes, free_bytes, _ram_reserve_bytes(ram)
-    )  # fmt: skip
 
 
 def _ram_reserve_bytes(ram: Memory) -> int:

@@ -46,7 +46,7 @@ class MemoryPanel(QFrame):
         self._prediction.setVisible(bool(compared))
         self._notices.setText("\n".join(ready.notices))
         self._notices.setVisible(bool(ready.notices))
-        self._draw_bars(device_bars(ready, machine, use, uses_mmap=loaded.engine.request.use_mmap))
+        self._draw_bars(device_bars(ready, machine, use))
         self.place()
 
     def open(self) -> None:

@@ -21,7 +21,7 @@ from carryon.worker.capi import L, version
 from carryon.worker.devices import Device
 from carryon.worker.engine_log import EngineLog
 from carryon.worker.llama import Context, LoadFailed, Model
-from carryon.worker.memory import memory_per_device
+from carryon.worker.memory import has_account, memory_per_device
 from carryon.worker.parameters import Placing, Sizing
 from carryon.worker.pipeline import SPLIT_LINES, tell_splits, without_forgotten_norms
 from carryon.worker.plan import CELL_BYTES, kv_bound_bytes
@@ -45,6 +45,8 @@ class Planner:
     def plan(self, request: LoadRequest) -> Planned:
         """Raises LoadRefused."""
         asked.check(request)
+        if not has_account():
+            raise LoadRefused(Refused(Reason.NO_ACCOUNT, _NO_ACCOUNT))
         self._look_around(request)
         placing, _ = asked.placing(request, self._devices)
         files = asked.model_files(request)

@@ -1,20 +1,14 @@
 """From a LoadRequest to a model that is ready to speak, or to the reason why not."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
-
-import psutil
 
 from carryon.engine.protocol import LoadRequest, Reason, Refused
-from carryon.worker import asked
+from carryon.worker import asked, shortage
 from carryon.worker.devices import Device
 from carryon.worker.engine_log import EngineLog
 from carryon.worker.llama import Context, LoadFailed, Model
-from carryon.worker.memory import is_host, total
-from carryon.worker.parameters import Placing, Sizing
-from carryon.worker.plan import CELL_BYTES, kv_bound_bytes, planned_uses
 from carryon.worker.refusals import LoadRefused, refusal_of_load, says_no_flash_attention
 
 _BEYOND_TRAINING = (
@@ -45,53 +39,16 @@ def load(request: LoadRequest, log: EngineLog, on_progress: Callable[[float], No
     placing, notices = asked.placing(request, found)
     sizing = replace(asked.sizing(request), n_parallel=1)
     files = asked.model_files(request)
-    _check_weights(files, placing, sizing, log)
+    placing = shortage.placed(files, placing, sizing, log)
     try:
         model = Model.load(str(files[0]), placing, on_progress=on_progress)
         _check_kind(model)
-        _check_context(str(files[0]), model, sizing, log)
+        shortage.check_context(str(files[0]), model, sizing, log)
         context = Context(model, sizing)
     except LoadFailed as error:
         raise LoadRefused(refusal_of_load(files, log)) from error
     notices += tuple(_notices(request, model, log))
     return Loaded(model, context, found, (time.perf_counter() - started) * 1000, notices)
-
-
-def _check_weights(files: Sequence[Path], placing: Placing, sizing: Sizing, log: EngineLog) -> None:
-    """Weights without mmap are committed memory. Systems promise more of it than there is, and kill when it is used."""
-    wanted = sum(path.stat().st_size for path in files)
-    if placing.use_mmap or wanted <= _free_bytes():
-        return
-    if placing.n_gpu_layers:
-        with log.aside():
-            uses = planned_uses(str(files[0]), placing, sizing)
-        wanted = total(use for name, use in (uses or {}).items() if is_host(name)).weights_bytes
-    _refuse_beyond_memory(wanted)
-
-
-def _check_context(path: str, model: Model, sizing: Sizing, log: EngineLog) -> None:
-    """The same for the KV cache; only when the bound comes near does the engine plan it exactly."""
-    bound = kv_bound_bytes(model, sizing)
-    if bound < _free_bytes() // 2:
-        return
-    if sizing.n_ctx * CELL_BYTES > _free_bytes():
-        _refuse_beyond_memory(max(bound, sizing.n_ctx * CELL_BYTES))
-    with log.aside():
-        uses = planned_uses(path, model.placing, sizing)
-    if uses is not None:
-        ram = total(use for name, use in uses.items() if is_host(name))
-        _refuse_beyond_memory(ram.kv_bytes + ram.compute_bytes)
-
-
-def _refuse_beyond_memory(wanted: int) -> None:
-    free = _free_bytes()
-    if wanted > free:
-        facts = {"device": "CPU", "wanted_bytes": wanted}
-        raise LoadRefused(Refused(Reason.OUT_OF_MEMORY, f"{free} bytes of memory are free", facts))
-
-
-def _free_bytes() -> int:
-    return int(psutil.virtual_memory().available + psutil.swap_memory().free)
 
 
 def _check_kind(model: Model) -> None:
@@ -106,6 +63,8 @@ def _notices(request: LoadRequest, model: Model, log: EngineLog) -> Iterator[str
         yield _BEYOND_TRAINING.format(asked=request.n_ctx, trained=model.n_ctx_train)
     if request.n_parallel > 1:
         yield _ONE_AT_A_TIME.format(asked=request.n_parallel)
+    if not model.placing.repack:
+        yield shortage.RUNS_FROM_DISK
     if request.n_cpu_experts and not model.n_experts:
         yield _NO_EXPERTS
     if says_no_flash_attention(log.texts()):

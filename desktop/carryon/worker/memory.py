@@ -31,6 +31,10 @@ class Use:
     compute_bytes: int = 0
     output_bytes: int = 0
 
+    @property
+    def total_bytes(self) -> int:
+        return self.weights_bytes + self.kv_bytes + self.compute_bytes + self.output_bytes
+
     def __add__(self, other: "Use") -> "Use":
         return Use(
             self.weights_bytes + other.weights_bytes,
@@ -73,19 +77,29 @@ def uses_from_log(lines: Iterable[str]) -> dict[str, Use]:
     return uses
 
 
+def has_account() -> bool:
+    """Whether the engine's account can be read: its C++ values are laid out as libstdc++ does, as a name of it tells.
+
+    Elsewhere a load is known by its log; a plan is not, for its log calls every buffer of weights empty.
+    """
+    try:
+        symbol(_BREAKDOWN, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+        symbol(_TENSOR_MAP, ctypes.c_void_p, ctypes.c_void_p)  # B5cxx11 is libstdc++'s own mark
+    except AttributeError:
+        return False
+    return sys.platform.startswith("linux")
+
+
 def breakdown(context: Any) -> dict[str, Use] | None:
-    """Buffer type -> use, exact to the byte; None where the C++ map cannot be walked (not libstdc++) .
+    """Buffer type -> use, exact to the byte; None where the C++ map cannot be walked (not libstdc++).
 
     llama_get_memory_breakdown (llama-ext.h) answers a std::map<buffer type, {model, context, compute}> by value.
     libstdc++ keeps a red-black tree: header {colour, parent = root, left, right}, count; node: left at 16, right at 24,
     key at 32, the three sizes at 40, 48, 56. Checked against the log of real loads in tests/worker.
     """
-    if not sys.platform.startswith("linux"):
+    if not has_account():
         return None
-    try:
-        read = symbol(_BREAKDOWN, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-    except AttributeError:
-        return None
+    read = symbol(_BREAKDOWN, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
     header = (ctypes.c_uint64 * 6)()
     read(ctypes.addressof(header), context)
     return dict(_walk(header[2]))
@@ -167,8 +181,12 @@ def _tensors(model: Model) -> Iterable[int]:
 
 
 def _entry(device: Device, buffers: Mapping[str, Use]) -> DeviceMemory:
-    use = total(use for name, use in buffers.items() if _lies_on(device, name))
-    return DeviceMemory(device.name, device.description, device.kind, **asdict(use))
+    held = {name: use for name, use in buffers.items() if _lies_on(device, name)}
+    # what a GPU maps (Metal) is pinned while it works
+    mapped = total(use for name, use in held.items() if name.endswith(_MAPPED) and is_host(name)).weights_bytes
+    return DeviceMemory(
+        device.name, device.description, device.kind, **asdict(total(held.values())), mapped_bytes=mapped
+    )
 
 
 def _lies_on(device: Device, buffer_type: str) -> bool:

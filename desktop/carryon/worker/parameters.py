@@ -26,6 +26,7 @@ class Placing:
     split: tuple[float, ...] = ()  # the share of each of them; empty: by their free memory
     n_cpu_experts: int = 0  # the experts of so many layers, counted from the first, stay in RAM
     use_mmap: bool = True
+    repack: bool = True  # weights in RAM may lie in the processor's own order, a copy beside the mapped file
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class ModelParameters:
         uses_mmap = placing.use_mmap and not is_plan
         self.struct.load_mode = L.LLAMA_LOAD_MODE_MMAP if uses_mmap else L.LLAMA_LOAD_MODE_NONE
         self.struct.no_alloc = is_plan
+        self.struct.use_extra_bufts = placing.repack
         self._devices, self._split, self._overrides = _devices(placing), _split(placing.split), _overrides(placing)
         if self._devices is not None:
             self.struct.devices = ctypes.addressof(self._devices)

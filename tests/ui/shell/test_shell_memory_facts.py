@@ -1,5 +1,7 @@
 """What a loaded model holds of each memory, joined with what else is there."""
 
+from dataclasses import replace
+
 import pytest
 from fakes import machines
 
@@ -18,8 +20,8 @@ def ready(*memory):
     return Ready(1, "t", "m", "llama", 32, 20, 4096, 4096, True, memory, 100.0)
 
 
-def bars(*memory, machine=machines.WITH_GPU, use=USE, uses_mmap=False):
-    return device_bars(ready(*memory), machine, use, uses_mmap=uses_mmap)
+def bars(*memory, machine=machines.WITH_GPU, use=USE):
+    return device_bars(ready(*memory), machine, use)
 
 
 def sizes(bar):
@@ -45,8 +47,9 @@ def test_what_is_used_beyond_the_model_belongs_to_other_programs():
 
 
 def test_mapped_weights_are_not_among_the_used_memory():
-    (bar,) = bars(CPU, uses_mmap=True)
-    assert sizes(bar)[PartKind.OTHER] == 12 * GB - (CPU.total_bytes - CPU.weights_bytes)
+    (bar,) = bars(replace(CPU, mapped_bytes=GB // 2))  # the rest of its 2 GB is a copy in the processor's own order
+    assert sizes(bar)[PartKind.WEIGHTS] == 2 * GB
+    assert sizes(bar)[PartKind.OTHER] == 12 * GB - (CPU.total_bytes - GB // 2)
 
 
 def test_a_device_nobody_measures_shows_only_what_the_model_holds():
