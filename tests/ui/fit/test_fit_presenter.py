@@ -312,6 +312,15 @@ def test_what_other_programs_take_meanwhile_counts_once_it_is_noticed(desk, qwen
     assert len(desk.page.forms) == shown
 
 
+def test_what_the_asked_engine_takes_meanwhile_does_not_start_it_anew(desk, qwen):
+    look_at_the_file(desk, qwen)
+    desk.presenter.confirm()
+    ram = machines.WITH_GPU.ram
+    desk.presenter.set_use(MemoryUse(replace(ram, available_bytes=ram.available_bytes - GB)))
+    desk.main.run_until(lambda: desk.fit.basis is Basis.DRY_RUN)
+    assert len(desk.fitting.asked) == 1
+
+
 def test_what_is_free_here_does_not_count_elsewhere(desk, qwen):
     desk.read(qwen)
     desk.presenter.plan_for_parts((), 64 * GB)

@@ -44,7 +44,8 @@ class FitPresenter:
         self._site: Site | None = None
         self._use: MemoryUse | None = None  # how full this machine is
         self._confirming: Job | None = None
-        self._is_open = self._was_measured = False
+        self._measuring: Job | None = None
+        self._is_open = False
         self._round = 0  # of the model that is read
         self._chosen_context: int | None = None  # the plan's own, while the person has set none
         self._planned = 0  # how many plans were made: an answer to an older one is dropped
@@ -96,7 +97,7 @@ class FitPresenter:
 
     def set_use(self, use: MemoryUse) -> None:
         """How full this machine is now; what hardly differs from the last time does not disturb the page."""
-        if self._use and not _differ(self._use, use):
+        if self._is_asking or (self._use and not _differ(self._use, use)):
             return
         self._use = use
         if self.form.is_here and self.form.here:
@@ -230,9 +231,8 @@ class FitPresenter:
     def _measure(self) -> None:
         """How fast the RAM is read, once it matters; an engine at work would disturb it."""
         here = self.form.here
-        if self._is_open and here and not self._was_measured and isinstance(self._host.state, NoModel):
-            self._was_measured = True
-            self._runner.start(self._fitting.measuring(here), on_end=self._measured, lane=Lane.DISK)
+        if self._is_open and here and self._measuring is None and isinstance(self._host.state, NoModel):
+            self._measuring = self._runner.start(self._fitting.measuring(here), on_end=self._measured, lane=Lane.DISK)
 
     def _measured(self, outcome: Outcome) -> None:
         if isinstance(outcome, Done) and outcome.result and self.form.is_here:
@@ -242,6 +242,11 @@ class FitPresenter:
         """What is loaded would be unloaded first, so it decides how much is free."""
         if isinstance(state, LoadedModel | NoModel) and self.form.is_here:
             self._plan_on(self.form.machine)
+
+    @property
+    def _is_asking(self) -> bool:
+        """A child process of ours computes: the memory it takes meanwhile is no news, and would start it anew."""
+        return self.form.is_confirming or (self._measuring is not None and self._measuring.is_running)
 
     def _now(self, machine: Machine | None) -> Machine | None:
         return refreshed(machine, self._use) if machine and self._use else machine
