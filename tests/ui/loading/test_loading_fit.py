@@ -130,6 +130,20 @@ def test_the_second_slider_is_for_mixtures_only(show):
     assert dialog._manual.isChecked()
 
 
+def test_without_a_gpu_there_is_nothing_to_decide_about_layers(show):
+    dialog = show("qwen3-30b-a3b", machine=machines.CPU_ONLY)
+    assert not dialog._mode.isVisible()
+    assert not dialog._experts.isVisible()
+    assert "No GPU was found, so all layers run on the processor." in seen(dialog)
+
+
+def test_what_cannot_be_told_is_not_shown_as_a_number(show):
+    dialog = show("dsv3", machine=machines.CPU_ONLY)
+    assert dialog.presenter.form.fit.decode.high == 0
+    dialog.show_form(dialog.presenter.form)
+    assert not any(one.startswith("About") for one in seen(dialog))
+
+
 def test_automatic_is_the_default_and_the_way_back(show, qtbot):
     dialog = show()
     assert dialog._automatic.isChecked()

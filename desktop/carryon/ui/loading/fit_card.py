@@ -39,8 +39,9 @@ class FitCard(QFrame):
     def show_form(self, form: Form) -> None:
         """Shows this form's plan, or why there is none."""
         made = form.plan
-        for widget in (self._verdict, self._pace, self._basis, self._bars, self._reasons):
+        for widget in (self._verdict, self._basis, self._bars, self._reasons):
             widget.setVisible(made is not None)
+        self._pace.setVisible(made is not None and made.best.decode.high > 0)
         self._waiting.setText(texts.no_plan_text(form))
         self._waiting.setVisible(made is None)
         if made is None:
@@ -53,7 +54,6 @@ class FitCard(QFrame):
         has_gpu = bool(made.rooms.gpus)
         self._verdict.show_verdict(made.best.verdict, texts.verdict_text(made), has_gpu=has_gpu)
         self._pace.show_words(texts.pace_text(made.best))
-        self._pace.setVisible(made.best.decode.high > 0)
         self._basis.show_words(texts.basis_text(made.best))
         self._bars.show_bars(fit_bars(made.best, made.rooms))
         self._reasons.show_words("\n".join(texts.reason_lines(made)))

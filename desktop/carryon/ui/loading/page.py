@@ -298,8 +298,9 @@ class LoadDialog(QDialog):
         most = form.facts.n_gpu_layers_max if form.facts else 1
         tick = form.most_layers if form.facts else None
         self._layers.show_value(form.n_gpu_layers, most, texts.layers_text(form), tick, texts.tick_text(form))
-        self._experts.setVisible(form.has_experts)
-        if form.has_experts:
+        has_experts = form.has_experts and form.no_offload is None
+        self._experts.setVisible(has_experts)
+        if has_experts:
             tick, tick_words = form.fewest_experts, texts.fewest_text(form)
             self._experts.show_value(form.n_cpu_experts, most - 1, texts.experts_text(form), tick, tick_words)
         note = texts.mode_note(form)

@@ -128,9 +128,11 @@ def fewest_text(form: Form) -> str:
 
 def mode_note(form: Form) -> str:
     """Who decides where the layers go."""
+    if form.no_offload is not None:
+        return ""
     if form.is_manual:
         return "As you set it. Nothing is changed for you."
-    return "As many layers on the GPU as fit, chosen anew at each load." if form.no_offload is None else ""
+    return "As many layers on the GPU as fit, chosen anew at each load."
 
 
 def offload_note(form: Form) -> str:
