@@ -152,7 +152,9 @@ def _matrices(tensors: Iterable[TensorInfo]) -> Iterable[tuple[str, int, int]]:
 
 
 def _short(tensor: TensorInfo) -> str:
-    return tensor.name.split(".", 2)[2].removesuffix(".weight")
+    """blk.3.ffn_up.weight -> ffn_up; some architectures keep tensors with a layer that name none."""
+    name = tensor.name.split(".", 2)[2] if tensor.name.startswith("blk.") else tensor.name
+    return name.removesuffix(".weight")
 
 
 def _rows(tensor: TensorInfo) -> int:

@@ -20,6 +20,8 @@ _ANSWER_LATE = frozenset((
     "step35", "cohere2moe", "bailingmoe3", "hrm_text", "hy_v3", "hy_v4", "deepseek4",
 ))  # fmt: skip
 
+_BOTH_AT_ONCE = frozenset(("command-r", "cohere2", "cohere2moe", "phi2", "plamo", "gptj", "stablelm"))
+
 
 @lru_cache(maxsize=8192)
 def layer_program(anatomy: Anatomy) -> Program:
@@ -101,11 +103,19 @@ class _Layer:
     def whole(self, *, experts_are_here: bool = True) -> Program:
         """Attention, its sum with the input, feed-forward, its sum with that."""
         normed = 1 if self.is_normed else self._normed(0, "attn_norm")
+        if self.anatomy.architecture in _BOTH_AT_ONCE and "ffn_norm" not in self.rows:
+            return self._both_at_once(normed, experts_are_here)
         inside, residual = self._cut(self._attention(normed), 0)
         residual = self._sum(inside, residual)
         fed = self._fed(self._normed(residual, *self._norms_between()), experts_are_here)
         is_over_residual = self.anatomy.architecture in _ADDS_TO_RESIDUAL
         return self.flow.program(self._sum(residual, fed) if is_over_residual else self._sum(fed, residual))
+
+    def _both_at_once(self, normed: Value, experts_are_here: bool) -> Program:
+        """Attention and feed-forward beside each other: the norm is kept for the second one."""
+        inside, residual, normed = self._cut(self._attention(normed), 0, normed)
+        fed = self._fed(normed, experts_are_here)
+        return self.flow.program(self._sum(self._sum(fed, residual), inside))
 
     def experts_alone(self) -> Program:
         """Only the matrices of the experts."""
@@ -216,7 +226,8 @@ class _Layer:
 
     def _recurrent(self, normed: Value) -> Value:
         """A state instead of a cache: projection, convolution, scan. An estimate: every family has its own."""
-        wide = max(self.rows.values(), default=self.anatomy.n_embd)
+        own = (rows for name, rows in self.rows.items() if not name.startswith("ffn"))
+        wide = max(own, default=self.anatomy.n_embd)
         projected = self._make(wide, normed)
         convolved = self._make(wide, projected)
         return self._make(self.anatomy.n_embd, self._make(wide, convolved, projected))
