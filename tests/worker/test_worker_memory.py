@@ -23,6 +23,7 @@ def test_every_byte_is_accounted_for(random_speaker):
     assert cpu.weights_bytes == pytest.approx(logged(random_speaker, "model"), abs=0.01 * MIB)
     assert cpu.kv_bytes == pytest.approx(logged(random_speaker, "KV"), abs=0.01 * MIB)
     assert cpu.compute_bytes == pytest.approx(logged(random_speaker, "compute"), abs=0.01 * MIB)
+    assert cpu.mapped_bytes == cpu.weights_bytes
     assert cpu.total_bytes == cpu.weights_bytes + cpu.kv_bytes + cpu.compute_bytes + cpu.output_bytes
 
 
@@ -45,6 +46,7 @@ def test_the_context_is_padded_as_llama_cpp_does(start_worker, models):
 def test_weights_without_mmap_are_the_same_weights(start_worker, models, random_speaker):
     worker = start_worker(models / "random.gguf", use_mmap=False)
     assert worker.ready.memory[0].weights_bytes == pytest.approx(random_speaker.ready.memory[0].weights_bytes, rel=0.05)
+    assert worker.ready.memory[0].mapped_bytes == 0
     assert worker.says("hi", max_tokens=8) == random_speaker.says("hi", max_tokens=8)
 
 
@@ -85,15 +87,15 @@ def test_every_buffer_is_somewhere():
     uses = {
         "CPU_Mapped": Use(weights_bytes=1), "CUDA_Host": Use(output_bytes=2), "CUDA0": Use(kv_bytes=3),
         "CUDA0_Split": Use(weights_bytes=4), "RPC0[10.0.0.5:1]": Use(compute_bytes=5), "Strange7": Use(kv_bytes=6),
-        "Empty": Use(),
+        "CPU_REPACK": Use(weights_bytes=7), "CUDA0_Mapped": Use(weights_bytes=8), "Empty": Use(),
     }
     told = {one.name: one for one in assigned([gpu, rpc, cpu, blas], uses)}
     assert list(told) == ["CPU", "CUDA0", "RPC1", "Strange7"]
-    assert (told["CPU"].weights_bytes, told["CPU"].output_bytes) == (1, 2)
-    assert (told["CUDA0"].kv_bytes, told["CUDA0"].weights_bytes) == (3, 4)
+    assert (told["CPU"].weights_bytes, told["CPU"].output_bytes, told["CPU"].mapped_bytes) == (8, 2, 1)
+    assert (told["CUDA0"].kv_bytes, told["CUDA0"].weights_bytes, told["CUDA0"].mapped_bytes) == (3, 12, 0)
     assert told["RPC1"].compute_bytes == 5
     assert told["Strange7"].kind is DeviceKind.OTHER
-    assert sum(one.total_bytes for one in told.values()) == 21
+    assert sum(one.total_bytes for one in told.values()) == 36
 
 
 def test_more_context_than_training_is_said(start_worker, models):

@@ -1,0 +1,43 @@
+"""A child that really loads what it is asked, says what that holds and lets go of it: many loads in one process.
+
+It speaks the planner's language, so what asks for plans can ask for loads.
+"""
+
+import sys
+
+COMMAND = (sys.executable, "-P", __file__)
+
+
+def main():
+    from carryon.worker import tie
+    from carryon.worker.capi import L
+    from carryon.worker.engine_log import EngineLog
+
+    out = tie.take_stdout()
+    log = EngineLog()
+    log.attach()
+    L.llama_backend_init()
+    for line in sys.stdin.buffer:
+        log.lines.clear()
+        out.write(answer(line, log))
+
+
+def answer(line, log):
+    from carryon.engine.protocol import Planned, decode_request, encode_answer
+    from carryon.worker.loading import load
+    from carryon.worker.memory import memory_per_device
+    from carryon.worker.refusals import LoadRefused
+
+    try:
+        loaded = load(decode_request(line), log, lambda _: None)
+    except LoadRefused as refusal:
+        return encode_answer(refusal.refused)
+    memory = memory_per_device(loaded.model, loaded.context, loaded.devices, log.texts())
+    told = Planned("a load", loaded.context.n_ctx, memory)
+    loaded.context.free()
+    loaded.model.free()
+    return encode_answer(told)
+
+
+if __name__ == "__main__":
+    main()
