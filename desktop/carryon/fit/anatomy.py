@@ -13,6 +13,8 @@ from carryon.gguf.shape import Attention, LayerShape, ModelShape, TensorInfo
 ROTATED = 64  # llama-kv-cache.cpp: heads of a multiple of it are rotated before they are quantized
 _F32, _F16 = 4, 2
 _HALF_FLOAT_KERNELS = (Backend.CUDA, Backend.HIP, Backend.SYCL)
+_WITHOUT_FLASH_ATTENTION = ("grok",)
+_INDEXER_SCORES, _USUAL_INDEXER_SCORES = {"minimax-m3": 36, "glm5-next": 20, "qwen4exp": 150}, 54
 
 Matrices = tuple[tuple[str, int, int], ...]
 
@@ -38,6 +40,7 @@ class Anatomy:
     staged: tuple[tuple[str, int], ...] = ()  # tensors in RAM that a GPU copies to itself, one by one, and their bytes
     scratch: int = 0  # bytes per cell that flash attention of this backend wants beside its result
     scratch_fixed: int = 0
+    scratch_mask: int = 0  # bytes per cell and token: scores that are written out, for want of flash attention
     staged_rows: tuple[int, ...] = ()  # bytes per cell of a cache in RAM that a GPU copies
     is_first_staged: bool = False  # then the positions are copied to the GPU here
     is_first_of_cache: bool = False  # and here what all layers of the cache look at
@@ -122,15 +125,24 @@ def _anatomy(shape: ModelShape, layer: LayerShape, values_first: bool, kv_type: 
     if heads is None:
         return common
     scratch = _F16 * sum(rows(heads)) if _copies_to_half(kv_type, backend) else 0
+    written_out = _written_out(shape.architecture, common, heads)
     can_rotate = kv_type.is_quantized and heads.value_length > 0  # MLA's rows are never rotated
     return replace(
         common, n_heads=heads.n_heads, n_kv_heads=heads.n_kv_heads, key_length=heads.key_length,
         value_length=heads.value_length,
         rotates_keys=can_rotate and heads.key_length % ROTATED == 0,
         rotates_values=can_rotate and heads.value_length % ROTATED == 0,
-        scratch=scratch, window=heads.window if scratch else 0,
+        scratch=scratch, scratch_mask=written_out, window=heads.window if scratch or written_out else 0,
         scratch_fixed=_metal_scratch(heads) if backend is Backend.METAL else 0,
     )  # fmt: skip
+
+
+def _written_out(architecture: str, anatomy: Anatomy, heads: Attention) -> int:
+    """Bytes per cell and token. Of indexers as measured by dry runs of small models: an estimate."""
+    if architecture in _WITHOUT_FLASH_ATTENTION:
+        return _F32 * heads.n_heads
+    has_indexer = any(name.startswith("indexer.") for name, _, _ in anatomy.matrices)
+    return _INDEXER_SCORES.get(architecture, _USUAL_INDEXER_SCORES) if has_indexer else 0
 
 
 def _copies_to_half(kv_type: KvType, backend: Backend) -> bool:

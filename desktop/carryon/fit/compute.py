@@ -13,12 +13,22 @@ from carryon.fit.spread import Span, Spread
 from carryon.fit.storage import ALIGNMENT
 from carryon.gguf.shape import ModelShape
 
-# How far the buffers have been off at most, as a share of themselves, and beside that always this much: against the
-# engine's dry run of 17 models (tests/benchmarks/fit_accuracy.py), and for weights that a GPU copies from RAM against
-# one whose RPC device was given CUDA's op_offload, alignment and alloc_size (there is no such device to test with).
-_OFF_BY = 0.02
+# How far the buffers have been off at most, as a share of themselves, and beside that always this much. Against the
+# engine's dry run: 17 models (tests/benchmarks/fit_accuracy.py), and small models of 145 architectures, of which those
+# that are named here were within 2 %, other transformers within 20 %. For weights that a GPU copies from RAM: against
+# an RPC device that was given CUDA's op_offload, alignment and alloc_size, for there was none to test with.
+_CHECKED_NAMES = """
+    apertus arcee arctic baichuan bailingmoe2 bitnet chameleon chatglm codeshell cogvlm dbrx deci deepseek deepseek2
+    dots1 ernie4_5 ernie4_5-moe exaone exaone-moe exaone4 falcon gemma gemma2 gemma3 gemma3n gemma4 glm4 glm4moe gpt-oss
+    gptneox granite grovemoe hunyuan-dense hunyuan_vl internlm2 jais2 llama maincoder maple mellum mimo2 minicpm
+    minimax-m2 mistral3 mistral4 muse-glimmer nemotron olmo2 olmoe openelm orion paddleocr pangu-embedded phi2 phi3
+    phimoe plamo3 qwen qwen2 qwen2vl qwen3 qwen35 qwen3moe qwen3vl qwen3vlmoe seed_oss smallthinker smollm3 spark2_5
+    stablelm starcoder2 xverse
+"""
+_CHECKED = frozenset(_CHECKED_NAMES.split())
+_OFF_BY, _OFF_BY_UNCHECKED = 0.02, 0.2
 _OFF_BY_STAGED = 0.25
-_OFF_BY_RECURRENT = 0.6  # states instead of caches: every family has a graph of its own
+_OFF_BY_ROUGH = 0.6  # states instead of caches, indexers: every family has a graph of its own
 _ALWAYS_OFF_BYTES = 1 << 20
 
 _OFFLOAD_MIN_BATCH = 32  # GGML_OP_OFFLOAD_MIN_BATCH
@@ -63,13 +73,18 @@ def compute_bytes(shape: ModelShape, spread: Spread, placement: Placement, rooms
 def compute_error_bytes(shape: ModelShape, placement: Placement, compute: int, backend: Backend) -> int:
     """How far the compute buffer of a device can be off; the engine's dry run knows better."""
     is_partial = bool(placement.n_cpu_experts) or 0 < placement.n_gpu_layers <= shape.n_layers
-    if any(layer.attention is None for layer in shape.layers):
-        share = _OFF_BY_RECURRENT
+    if any(layer.attention is None for layer in shape.layers) or _has_indexer(shape):
+        share = _OFF_BY_ROUGH
     elif is_partial and backend not in (Backend.CPU, Backend.RPC):
         share = _OFF_BY_STAGED
     else:
-        share = _OFF_BY
+        share = _OFF_BY if shape.architecture in _CHECKED else _OFF_BY_UNCHECKED
     return round(compute * share) + _ALWAYS_OFF_BYTES
+
+
+@per_shape
+def _has_indexer(shape: ModelShape) -> bool:
+    return any(".indexer." in one.name for layer in shape.layers for one in layer.tensors)
 
 
 def _stages(spread: Spread, placement: Placement, backend: Backend) -> bool:

@@ -340,6 +340,8 @@ class _Layer:
         if self.anatomy.is_first_of_cache:
             self._arrive_once("mask", Width(per_mask=F16, window=window))
         scratch, fixed = self.anatomy.scratch, self.anatomy.scratch_fixed
+        if self.anatomy.scratch_mask:
+            self.flow.read(self.flow.make(Width(per_mask=self.anatomy.scratch_mask, window=window)))
         width = Width(per_token=F32 * numbers, per_cell=scratch, window=window, fixed=fixed)
         return self.flow.make(width, query, *cache)
 

@@ -12,7 +12,8 @@ from carryon.fit.spread import Span
 from carryon.gguf.quants import KvType
 from carryon.gguf.shape import Attention, ModelShape
 
-_F16, _I32, _I64 = 2, 4, 8
+_F16, _F32, _I32, _I64 = 2, 4, 4, 8
+_PER_LAYER_COPIES = {"gemma3n": 4}  # as the input and as what is looked up; Gemma 3n turns them about as well
 
 
 class Load(NamedTuple):
@@ -44,12 +45,21 @@ def cache_uses(shape: ModelShape) -> tuple[CacheUse, ...]:
 def input_bytes(shape: ModelShape, span: Span, load: Load) -> tuple[int, ...]:
     """Positions, rows to answer, and for each cache of the span where to store and what may be looked at."""
     found = [_I32 * load.n_tokens, _I32 * load.n_parallel]
+    if per_layer := per_layer_bytes(shape):
+        found.append(per_layer * load.n_tokens)
     for use in cache_uses(shape):
         if use.n_layers[span.end] > use.n_layers[span.first]:
             found += [_I64 * load.n_tokens] * use.n_rows
             found += use.rotations if load.kv_type.is_quantized else ()
             found.append(_F16 * load.n_tokens * cells(use.window, load.n_ctx, load.n_tokens))
     return tuple(found)
+
+
+@per_shape
+def per_layer_bytes(shape: ModelShape) -> int:
+    """Embeddings of a token for every layer (Gemma 3n and 4): looked up once, and kept until the last layer."""
+    widths = (one.shape[0] for one in shape.input_tensors if one.name == "per_layer_token_embd.weight")
+    return _F32 * next(widths, 0) * _PER_LAYER_COPIES.get(shape.architecture, 2)
 
 
 def cache_cells(shape: ModelShape, load: Load) -> tuple[tuple[int, int], ...]:
