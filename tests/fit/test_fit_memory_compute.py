@@ -1,6 +1,7 @@
 """Working memory: the allocator's rules, graphs of layers, and what is taken for granted to be quick."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from fakes.header_models import MODELS, MORE_MODELS, general, header_from, heads, in_layers, llama_like
@@ -16,7 +17,7 @@ from carryon.fit.memory import Placement, need
 from carryon.fit.remembered import per_shape
 from carryon.fit.room import Backend, Room, Rooms
 from carryon.gguf.quants import KvType
-from carryon.gguf.shape import shape_of
+from carryon.gguf.shape import TensorInfo, shape_of
 from carryon.hardware.machine import DeviceKind
 
 MIB = 1 << 20
@@ -178,6 +179,31 @@ def test_a_layer_of_an_unknown_make_still_has_a_figure():
     fields = general("llama", "odd", 2, 256, 512, 4, 4, 1024, 1000, **heads(64))
     tensors = [("token_embd.weight", [256, 1000], "F16"), *in_layers(2, lambda _: [("odd.weight", [256, 900], "F16")])]
     assert compute(shape_of([header_from(fields, tensors)]), Placement(1024), NO_GPU)[0] > 0
+
+
+def test_a_layers_tensor_that_names_no_layer_is_taken_as_it_is():
+    """Gemma 4, BERT and RWKV have such; the engine loads them with the first layer."""
+    odd = TensorInfo("odd_norm.weight", (4096,), 0, 4 * 4096)
+    llama = shape("llama31-8b")
+    first = replace(llama.layers[0], tensors=(odd, *llama.layers[0].tensors))
+    with_odd = replace(llama, layers=(first, *llama.layers[1:]))
+    assert compute(with_odd, Placement(4096), NO_GPU) == compute(llama, Placement(4096), NO_GPU)
+
+
+def test_embeddings_for_every_layer_are_kept_beside_the_usual_ones():
+    llama = shape("llama31-8b")
+    per_layer = TensorInfo("per_layer_token_embd.weight", (256 * 32, 128256), 1, 2 * 256 * 32 * 128256)
+    more = replace(llama, input_tensors=(*llama.input_tensors, per_layer))
+    added = compute(more, Placement(4096), NO_GPU)[0] - compute(llama, Placement(4096), NO_GPU)[0]
+    assert added == 2 * 4 * 512 * 256 * 32
+
+
+def test_an_indexers_scores_grow_with_the_context_and_the_batch():
+    llama = shape("llama31-8b")
+    index = TensorInfo("blk.0.indexer.proj.weight", (4096, 64), 0, 4 * 4096 * 64)
+    layers = tuple(replace(one, tensors=(*one.tensors, index)) for one in llama.layers)
+    with_indexer = replace(llama, layers=layers)
+    assert compute(with_indexer, Placement(65536), NO_GPU)[0] > 50 * 65536 * 512
 
 
 def test_the_error_is_said_to_be_larger_where_it_is():
