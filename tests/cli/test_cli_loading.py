@@ -25,7 +25,7 @@ def mixture(tmp_path):
 @pytest.fixture
 def ask(carryon_home, monkeypatch):
     """The request for these words on a machine with an RTX 4060."""
-    monkeypatch.setattr(loading, "probing", machines.probing(machines.WITH_GPU))
+    monkeypatch.setattr(loading, "probing_for_plan", machines.probing(machines.WITH_GPU))
 
     def asked(*words):
         parser = argparse.ArgumentParser()

@@ -7,7 +7,7 @@ import psutil
 import pynvml
 import pytest
 
-from carryon.base.jobs import Done, drive
+from carryon.base.jobs import Done, drained, drive
 from carryon.hardware.codec import NotUnderstood, decode_machine, encode_machine
 from carryon.hardware.machine import (
     Cpu,
@@ -64,6 +64,53 @@ def test_the_probe_is_work_for_a_runner():
     outcome = drive(probing(world=World(engine_command=DEAD_ENGINE)), lambda _: None, lambda: False)
     assert isinstance(outcome, Done)
     assert isinstance(outcome.result, Machine)
+
+
+@pytest.fixture
+def nothing_but(tree, nvml_with, tmp_path):
+    """A machine whose drivers show no GPU, with an engine of these libraries; it says so when it is asked."""
+    folder = tmp_path / "lib"
+    folder.mkdir()
+    load = nvml_with(failing={"nvmlInit": pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)})
+
+    def world(*names):
+        for name in names:
+            (folder / name).touch()
+        return World("Linux", "6.1", "x86_64", tree.root, load, engine_command=DEAD_ENGINE, find_engine=lambda: folder)
+
+    return world
+
+
+def is_asked(world):
+    """A dead engine that was asked is a problem."""
+    return bool(drained(probing(world=world, only_for_gpus=True)).problems)
+
+
+CPU_BUILD = ("libllama.so", "libggml.so.0", "libggml-base.so", "libggml-cpu-haswell.so", "libggml-rpc.so.0.25.3")
+
+
+def test_an_engine_for_processors_is_not_asked_for_gpus_where_there_are_none(nothing_but):
+    assert not is_asked(nothing_but(*CPU_BUILD, "libggml-blas.so"))
+
+
+@pytest.mark.parametrize("name", ["libggml-vulkan.so", "ggml-cuda.dll", "libggml-metal.dylib", "libggml-hip.so.0"])
+def test_an_engine_for_gpus_is_asked_even_where_no_driver_shows_one(nothing_but, name):
+    assert is_asked(nothing_but(*CPU_BUILD, name))
+
+
+def test_an_engine_is_asked_where_a_driver_shows_a_gpu(nothing_but, tree):
+    tree.card(1, "0000:04:00.0", "0x1002", "0x1506", "amdgpu")
+    assert is_asked(nothing_but(*CPU_BUILD))
+
+
+@pytest.mark.parametrize("names", [(), ("libllama.so",), ("libggml-base.so",)])
+def test_an_engine_of_which_nobody_can_tell_is_asked(nothing_but, names):
+    assert is_asked(nothing_but(*names))
+
+
+def test_this_engine_is_found():
+    """Ours has the processor's library, wherever it was installed."""
+    assert any("ggml-cpu" in one.name for one in World().find_engine().iterdir())
 
 
 def test_a_linux_workstation(tree, nvml_with, gpu):

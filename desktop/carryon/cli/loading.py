@@ -9,7 +9,7 @@ from typing import Any
 
 from carryon.app.fitting import Fitting
 from carryon.app.models import ModelFacts, ModelFile, facts, find
-from carryon.app.services import probing
+from carryon.app.services import probing_for_plan
 from carryon.app.wishes import LoadWish, default_context, planned_wish, request_of
 from carryon.base.errors import BadInput, Unsupported
 from carryon.base.jobs import drained
@@ -90,7 +90,7 @@ def _planned(arguments: argparse.Namespace, file: ModelFile, where: Home) -> Loa
     fitting = Fitting(where)
     try:
         subject = drained(fitting.reading(file.path))
-        site = fitting.site(drained(probing()))
+        site = fitting.site(drained(probing_for_plan()))
         made = plan((subject.named,), site, _wishes(arguments, subject.named.quant))
     except Unsupported:
         _say("What this model needs cannot be told beforehand, so it runs on the processor; --gpu-layers changes that.")

@@ -3,6 +3,7 @@
 import logging
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 from carryon.hardware.codec import NotUnderstood, decode_engine_devices
@@ -22,6 +24,8 @@ log = logging.getLogger(__name__)
 _LONGEST_LINE_BYTES = 1 << 20
 _HEARTBEAT_S = 0.05
 _LOGGED_BYTES = 4000
+_BACKEND = re.compile(r"(?:lib)?ggml-([a-z]+)")
+_WITHOUT_GPUS = {"base", "cpu", "blas", "rpc"}   # RPC: other machines, which nobody named here
 _ILLEGAL_INSTRUCTION = (-signal.SIGILL, 0xC000001D)   # Windows: STATUS_ILLEGAL_INSTRUCTION
 
 _TOO_LATE = "The engine did not say in time which devices it sees. Restart the computer and try again."
@@ -39,6 +43,16 @@ class EngineAnswer:
 
     devices: EngineDevices | None
     problem: str | None
+
+
+def may_see_gpus(folder: Path | None) -> bool:
+    """Whether the engine in this folder has a library for any kind of GPU; True wherever that cannot be told.
+
+    Each of ggml's backends is a library of its own: libggml-vulkan.so, ggml-cuda.dll, libggml-metal.dylib.
+    """
+    names = [one.name for one in folder.iterdir()] if folder and folder.is_dir() else []
+    backends = {found[1] for name in names if (found := _BACKEND.match(name))}
+    return "cpu" not in backends or not backends <= _WITHOUT_GPUS
 
 
 def asking_engine(command: Sequence[str], timeout_s: float) -> Generator[None, None, EngineAnswer]:

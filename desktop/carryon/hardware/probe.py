@@ -4,7 +4,7 @@ from collections.abc import Generator
 
 from carryon.hardware.apple import AppleFacts, read_apple
 from carryon.hardware.cpu import read_cpu
-from carryon.hardware.engine_devices import EngineAnswer, asking_engine
+from carryon.hardware.engine_devices import EngineAnswer, asking_engine, may_see_gpus
 from carryon.hardware.kernelfiles import text_in
 from carryon.hardware.machine import Machine
 from carryon.hardware.memory import read_memory
@@ -23,19 +23,26 @@ def probe(ask_engine: bool = True, world: World | None = None) -> Machine:
             return end.value  # type: ignore[no-any-return]
 
 
-def probing(ask_engine: bool = True, world: World | None = None) -> Generator[None, None, Machine]:
-    """The same as work for a Runner: yields None while it waits for the engine; closing it ends the engine's child."""
+def probing(
+    ask_engine: bool = True, world: World | None = None, *, only_for_gpus: bool = False
+) -> Generator[None, None, Machine]:
+    """The same as work for a Runner: yields None while it waits for the engine; closing it ends the engine's child.
+
+    `only_for_gpus`: the engine is not asked where it could tell of none, since no driver shows one and the engine has
+    no library for any. One that only the engine would find (Vulkan without a driver that sysfs shows) is not lost.
+    """
     world = world or World()
     apple = read_apple(world.sysctl) if world.system == "Darwin" else AppleFacts()
     nvidia = read_nvidia(world.load_nvml, find_nvidia(world.root))
+    gpus = (*nvidia.gpus, *read_cards(world.root), *apple.gpus)
     answer = EngineAnswer(None, None)
-    if ask_engine:
+    if ask_engine and (not only_for_gpus or gpus or may_see_gpus(world.find_engine())):
         answer = yield from asking_engine(world.engine_command, world.engine_timeout_s)
     return Machine(
         os_name=_os_name(world),
         cpu=read_cpu(world),
         ram=read_memory(world.root),
-        gpus=(*nvidia.gpus, *read_cards(world.root), *apple.gpus),
+        gpus=gpus,
         is_unified_memory=apple.is_unified_memory,
         engine=answer.devices,
         problems=(*nvidia.problems, *apple.problems, *([answer.problem] if answer.problem else [])),

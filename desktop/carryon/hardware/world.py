@@ -1,6 +1,8 @@
 """Whom a probe asks: the system's files, NVIDIA's library, sysctl, the engine. A test hands in others."""
 
 import importlib
+import importlib.util
+import os
 import platform
 import subprocess
 import sys
@@ -16,6 +18,15 @@ ENGINE_TIMEOUT_S = 20.0   # a first CUDA start compiles and caches kernels; long
 def load_nvml() -> Any:
     """NVIDIA's management library as `pynvml` binds it; raises ImportError where the binding is missing."""
     return importlib.import_module("pynvml")
+
+
+def find_engine() -> Path | None:
+    """The folder of the engine's libraries, as its bindings look for it; None where they are not installed."""
+    if told := os.environ.get("LLAMA_CPP_LIB_PATH"):
+        return Path(told)
+    spec = importlib.util.find_spec("llama_cpp")   # which imports nothing of it
+    folders = spec.submodule_search_locations if spec else None
+    return Path(next(iter(folders))) / "lib" if folders else None
 
 
 def run_sysctl(names: Sequence[str]) -> str:
@@ -64,3 +75,4 @@ class World:
     windows_cpu_feature: Callable[[int], bool] = has_windows_cpu_feature
     engine_command: tuple[str, ...] = ENGINE_COMMAND
     engine_timeout_s: float = ENGINE_TIMEOUT_S
+    find_engine: Callable[[], Path | None] = find_engine
