@@ -6,7 +6,7 @@ import pytest
 
 from carryon.engine.protocol import DeviceKind
 from carryon.worker.devices import Device
-from carryon.worker.memory import Use, assigned, is_host, uses_from_log
+from carryon.worker.memory import Use, assigned, is_host, uses_from_log, without_copied
 
 MIB = 1024 * 1024
 
@@ -68,6 +68,24 @@ def test_the_log_is_a_second_account():
     assert uses["RPC0[10.0.0.5:50052]"].weights_bytes == round(326.2 * MIB)
     assert uses["CUDA0"].compute_bytes == round(43.01 * MIB)
     assert uses["CUDA_Host"].output_bytes == round(0.58 * MIB)
+
+
+def test_by_the_log_alone_a_repacked_weight_is_counted_once():
+    """As on macOS and Windows; what is mapped is rounded, and 5 bytes of the file are no weights."""
+    logged = {"CPU_Mapped": Use(weights_bytes=105, kv_bytes=3), "CPU_REPACK": Use(weights_bytes=70)}
+    assert without_copied(logged, 100) == {**logged, "CPU_Mapped": Use(weights_bytes=35, kv_bytes=3)}
+
+
+@pytest.mark.parametrize(
+    "logged",
+    [
+        {"CPU_Mapped": Use(weights_bytes=100)},
+        {"CPU_Mapped": Use(weights_bytes=30), "CUDA0": Use(weights_bytes=80)},  # the words of a tied model lie in both
+        {"CPU": Use(weights_bytes=30), "CPU_REPACK": Use(weights_bytes=70)},
+    ],
+)
+def test_what_was_not_copied_stays_as_it_is(logged):
+    assert without_copied(logged, 100) == logged
 
 
 @pytest.mark.parametrize("name", ["CPU", "CPU_Mapped", "CPU_REPACK", "CUDA_Host", "Vulkan_Host", "ROCm_Host", "AMX"])

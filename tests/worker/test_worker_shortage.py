@@ -5,6 +5,7 @@ import sys
 
 import psutil
 import pytest
+from fakes import real_loader
 from fakes.quantized_models import quantized_model
 from fakes.real_worker import limiting
 
@@ -117,3 +118,12 @@ def test_little_memory_is_told_and_takes_nothing_of_the_answer(start_worker, mod
 
 def test_a_limit_that_is_far_away_changes_nothing(start_worker, models):
     assert start_worker(models / "speaker.gguf", most_own_bytes=4000 * MB).ready.notices == ()
+
+
+@pytest.mark.slow
+def test_the_log_tells_nearly_the_same(large, roomy_worker):
+    (told,) = drained(dry_runs([LoadRequest(str(large), n_ctx=512)], real_loader.BY_THE_LOG))
+    (cpu,), (exact,) = told.devices, roomy_worker.ready.memory
+    assert cpu.weights_bytes == pytest.approx(exact.weights_bytes, rel=0.001)
+    assert cpu.mapped_bytes == pytest.approx(exact.mapped_bytes, abs=0.3 * MB)
+    assert cpu.kv_bytes == exact.kv_bytes

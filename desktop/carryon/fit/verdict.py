@@ -83,6 +83,8 @@ def _gpus_over_bytes(needed: Need, rooms: Rooms) -> int:
 def _ram(placement: Placement, needed: Need, rooms: Rooms) -> tuple[int, int, int]:
     """(usable bytes, bytes that must stay in RAM, bytes that the system may drop and read again from the file).
 
+    Weights that the processor likes to repack count among the latter: the engine does not where they would not fit
+    (worker.shortage, which looks at the same room).
     Where GPUs work in the RAM, what they hold counts against it as well: it is pinned.
     """
     mapped_bytes = needed.ram.weights_bytes if placement.use_mmap else 0

@@ -54,9 +54,10 @@ def memory_per_device(
     """One entry for every device the engine knows, the CPU first; zeros where nothing lies. Of a load or of a plan."""
     lines = list(log_lines)
     uses = _with_true_output(uses_from_log(lines), lines, _output_bytes(model, context))
-    if (exact := breakdown(context.handle)) is not None:
-        uses = _with_outputs(_with_true_weights(exact, model), uses)
-    return assigned(devices, uses)
+    exact = breakdown(context.handle)
+    if exact is None:
+        return assigned(devices, without_copied(uses, model.size_bytes))
+    return assigned(devices, _with_outputs(_with_true_weights(exact, model), uses))
 
 
 def assigned(devices: Iterable[Device], uses: Mapping[str, Use]) -> tuple[DeviceMemory, ...]:
@@ -88,6 +89,18 @@ def has_account() -> bool:
     except AttributeError:
         return False
     return sys.platform.startswith("linux")
+
+
+def without_copied(logged: Mapping[str, Use], model_bytes: int) -> dict[str, Use]:
+    """What the log calls mapped is the range from the first tensor to the last; repacked ones in it lie elsewhere.
+
+    As far as that is known: together they are not more than the model.
+    """
+    own = total(use for name, use in logged.items() if is_host(name) and not name.endswith(_MAPPED)).weights_bytes
+    mapped = logged.get("CPU" + _MAPPED, Use())
+    if mapped.weights_bytes + own <= model_bytes:
+        return dict(logged)
+    return {**logged, "CPU" + _MAPPED: replace(mapped, weights_bytes=max(0, mapped.weights_bytes - own))}
 
 
 def breakdown(context: Any) -> dict[str, Use] | None:
