@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from fakes.header_models import MODELS, MORE_MODELS, general, header_from, heads, in_layers, llama_like
+from fakes.published_compute import measured
 
 from carryon.fit import body
 from carryon.fit.anatomy import Anatomy
@@ -124,6 +125,14 @@ def test_weights_in_ram_are_copied_to_the_gpu_for_long_batches():
     _, staged = compute(shape("llama31-8b"), partial, gpus(Backend.CUDA))
     _, over_network = compute(shape("llama31-8b"), partial, gpus(Backend.RPC))
     assert over_network < whole < staged - 80 * MIB
+
+
+@pytest.mark.parametrize("one", measured(), ids=lambda one: one.name)
+def test_a_real_gpu_held_what_is_said(one):
+    """Measured on an MI300X by others, with some and with all layers there, to a hundredth of a MiB."""
+    rooms, n_all = gpus(Backend.HIP), one.shape.n_gpu_layers_max
+    some, every = (compute(one.shape, Placement(4096, KvType.Q8_0, layers), rooms)[1] / MIB for layers in (2, n_all))
+    assert (some, every) == pytest.approx((one.some_layers_mib, one.all_layers_mib), abs=0.01)
 
 
 def test_short_batches_are_computed_where_the_weights_are():
