@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from carryon.fit.alike import alike, short_name
 from carryon.fit.cache import rows
-from carryon.fit.remembered import per_shape
+from carryon.fit.remembered import per_family, per_shape
 from carryon.fit.room import Backend
 from carryon.fit.storage import stored_bytes
 from carryon.gguf.quants import KvType
@@ -50,7 +51,7 @@ class Anatomy:
         return any(name == "ffn_gate_inp" for name, _, _ in self.matrices)
 
 
-@per_shape
+@per_family
 def kinds(shape: ModelShape) -> tuple[int, ...]:
     """For every layer the number of the first one with the same graph; most models have but two or three different."""
     seen: dict[tuple[object, ...], int] = {}
@@ -61,7 +62,7 @@ def kinds(shape: ModelShape) -> tuple[int, ...]:
     )
 
 
-@per_shape
+@per_family
 def anatomies(shape: ModelShape, kv_type: KvType, backend: Backend) -> dict[int, Anatomy]:
     """One layer of every kind, as computed on such a device."""
     values_first = not any(layer.attention and layer.attention.window for layer in shape.layers)
@@ -97,10 +98,11 @@ def anatomies_with_staged_experts(shape: ModelShape, kv_type: KvType, backend: B
 def _largest(shape: ModelShape, kind: int, backend: Backend, *, is_all: bool) -> tuple[tuple[str, int], ...]:
     """Every tensor of the layers of a kind, where it is largest: quants give some layers better types than others."""
     largest: dict[str, TensorInfo] = {}
-    for layer, its_kind in zip(shape.layers, kinds(shape), strict=True):
-        for one in layer.tensors if its_kind == kind else ():
+    its_layers = [first for first, its_kind in zip(alike(shape), kinds(shape), strict=True) if its_kind == kind]
+    for index in dict.fromkeys(its_layers):
+        for one in shape.layers[index].tensors:
             if is_all or one.is_expert:
-                name = _short(one)
+                name = short_name(one)
                 largest[name] = max(one, largest.get(name, one), key=lambda tensor: tensor.size_bytes)
     return tuple((name, stored_bytes(one, backend)) for name, one in largest.items())
 
@@ -160,13 +162,7 @@ def _metal_scratch(heads: Attention) -> int:
 
 def _matrices(tensors: Iterable[TensorInfo]) -> Iterable[tuple[str, int, int]]:
     """blk.3.ffn_up.weight -> ("ffn_up", rows, columns); no rows for a norm or a bias. Of experts one is counted."""
-    return ((_short(one), _rows(one), one.shape[0]) for one in tensors)
-
-
-def _short(tensor: TensorInfo) -> str:
-    """blk.3.ffn_up.weight -> ffn_up; some architectures keep tensors with a layer that name none."""
-    name = tensor.name.split(".", 2)[2] if tensor.name.startswith("blk.") else tensor.name
-    return name.removesuffix(".weight")
+    return ((short_name(one), _rows(one), one.shape[0]) for one in tensors)
 
 
 def _rows(tensor: TensorInfo) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import groupby, repeat
 from typing import TypeVar
 
@@ -18,7 +18,7 @@ from carryon.fit.graph import (
     stored_alone,
 )
 from carryon.fit.placement import padded
-from carryon.fit.remembered import per_shape
+from carryon.fit.remembered import per_family, per_shape
 from carryon.fit.room import Backend
 from carryon.gguf.quants import KvType
 from carryon.gguf.shape import ModelShape
@@ -39,9 +39,14 @@ class Batch:
     n_cells: tuple[tuple[int, int], ...]  # of each cache: how far it looks back, cells of all sequences
     alignment: int
 
+    @cached_property
+    def without_cells(self) -> "Batch":
+        """The same for what no cache matters to."""
+        return Batch(self.n_tokens, self.n_outputs, (), self.alignment)
+
     def size_of(self, width: Width) -> int:
         size = width.per_token * self.n_tokens + width.per_output * self.n_outputs + width.fixed
-        if width.per_cell or width.per_mask:
+        if width.knows_cells and self.n_cells:
             n_cells = dict(self.n_cells)[width.window]
             size += width.per_cell * n_cells + width.per_mask * n_cells // self.n_outputs * self.n_tokens
         return padded(size, self.alignment)
@@ -81,7 +86,7 @@ class Body:
     after_gpu: tuple[Program, ...]  # after_gpu[i]: layer i when the one before is on another GPU
 
 
-@per_shape
+@per_family
 def body_of(shape: ModelShape, kv_type: KvType, backend: Backend) -> Body:
     """The programs of a shape on such a device."""
     layers = anatomies(shape, kv_type, backend)
@@ -133,13 +138,18 @@ class Work:
 
 def peak_bytes(work: Work) -> int:
     """How large the buffer gets."""
-    batch = work.batch if any(one.knows_cells for one in work.programs) else replace(work.batch, n_cells=())
+    batch = work.batch if _know_cells(work.programs) else work.batch.without_cells
     if work.handed_over:
         return _peak_of_two(replace(work, batch=batch))
     inputs = sum(padded(size, batch.alignment) for size in work.inputs)
     if work.n_copies > 1:
         inputs += sum(map(batch.size_of, work.programs[0].given))
     return inputs * work.n_copies + _peak_above(work.programs, work.tail, batch, bool(inputs), work.n_copies == 1)
+
+
+@lru_cache(maxsize=4096)
+def _know_cells(programs: tuple[Program, ...]) -> bool:
+    return any(one.knows_cells for one in programs)
 
 
 @lru_cache(maxsize=4096)
@@ -170,7 +180,7 @@ def _peak_of_two(work: Work) -> int:
 
 
 def _lay_out(arena: Arena, programs: Sequence[Program], at: dict[int, int], batch: Batch) -> None:
-    take, give, without_cells = arena.take, arena.give, replace(batch, n_cells=())
+    take, give, without_cells = arena.take, arena.give, batch.without_cells
     for program in programs:
         for slot, size in _moves(program, batch if program.knows_cells else without_cells):
             if size > 0:
@@ -183,4 +193,10 @@ def _lay_out(arena: Arena, programs: Sequence[Program], at: dict[int, int], batc
 @lru_cache(maxsize=4096)
 def _moves(program: Program, batch: Batch) -> tuple[tuple[int, int], ...]:
     """Slot and size, negative where it is given back."""
-    return tuple((one.slot, batch.size_of(one.width) * (1 if one.is_taken else -1)) for one in program.moves)
+    if not batch.n_cells:
+        return tuple((one.slot, batch.size_of(one.width) * (1 if one.is_taken else -1)) for one in program.moves)
+    plain = zip(program.moves, _moves(program, batch.without_cells), strict=True)
+    return tuple(
+        (one.slot, batch.size_of(one.width) * (1 if one.is_taken else -1)) if one.width.knows_cells else known
+        for one, known in plain
+    )

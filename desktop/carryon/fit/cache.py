@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from carryon.fit.placement import CONTEXT_PADDING, Placement, padded
-from carryon.fit.remembered import per_shape
+from carryon.fit.remembered import per_family
 from carryon.fit.room import Backend, Rooms
 from carryon.fit.spread import Span, Spread
 from carryon.fit.storage import aligned, row_padding_bytes
@@ -36,7 +36,7 @@ def cells(window: int, n_ctx: int, n_tokens: int) -> int:
     return padded(min(n_ctx, window + n_tokens), CONTEXT_PADDING) if window else n_ctx
 
 
-@per_shape
+@per_family
 def cache_sums(shape: ModelShape, kv_type: KvType, backend: Backend) -> CacheSums:
     """The sums of a shape on such a device; walks all layers, once."""
     windows = sorted({layer.attention.window for layer in shape.layers if layer.attention})

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from carryon.fit.anatomy import key_rotation_bytes, value_rotation_bytes
 from carryon.fit.cache import cells
-from carryon.fit.remembered import per_shape
+from carryon.fit.remembered import per_family
 from carryon.fit.spread import Span
 from carryon.gguf.quants import KvType
 from carryon.gguf.shape import Attention, ModelShape
@@ -35,7 +35,7 @@ class CacheUse:
     rotations: tuple[int, ...]  # bytes of the matrices that turn rows before they are quantized
 
 
-@per_shape
+@per_family
 def cache_uses(shape: ModelShape) -> tuple[CacheUse, ...]:
     """The caches of a shape, the one without a window first."""
     heads = [layer.attention for layer in shape.layers]
@@ -55,7 +55,7 @@ def input_bytes(shape: ModelShape, span: Span, load: Load) -> tuple[int, ...]:
     return tuple(found)
 
 
-@per_shape
+@per_family
 def per_layer_bytes(shape: ModelShape) -> int:
     """Embeddings of a token for every layer (Gemma 3n and 4): looked up once, and kept until the last layer."""
     widths = (one.shape[0] for one in shape.input_tensors if one.name == "per_layer_token_embd.weight")

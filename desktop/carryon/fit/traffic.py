@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
+from carryon.fit.alike import each_layer
 from carryon.fit.placement import Placement
-from carryon.fit.remembered import per_shape
+from carryon.fit.remembered import per_family, per_shape
 from carryon.fit.room import Rooms
 from carryon.fit.spread import Span, Spread, spread
 from carryon.gguf.quants import GGML_TYPES_BY_NAME, KvType
@@ -140,8 +141,8 @@ def _between(sums: Sums, span: Span) -> float:
 @per_shape
 def _sums(shape: ModelShape) -> _Sums:
     used = shape.n_experts_used / shape.n_experts if shape.n_experts else 1.0
-    dense = [_amounts(one for one in layer.tensors if not one.is_expert) for layer in shape.layers]
-    experts = [_amounts(one for one in layer.tensors if one.is_expert) for layer in shape.layers]
+    dense = each_layer(shape, lambda layer: _amounts(one for one in layer.tensors if not one.is_expert))
+    experts = each_layer(shape, lambda layer: _amounts(one for one in layer.tensors if one.is_expert))
     touched = [_Amounts(*(used * amount for amount in one)) for one in experts]
     return _Sums(
         layers=_added_up(map(_together, dense, touched)),
@@ -178,7 +179,7 @@ def _head(shape: ModelShape) -> tuple[TensorInfo, ...]:
     return (*shape.output_tensors, *(one for one in shape.input_tensors if one.name == "token_embd.weight"))
 
 
-@per_shape
+@per_family
 def _cache_sums(shape: ModelShape, kv_type: KvType) -> _CacheSums:
     windows = dict.fromkeys(layer.attention.window for layer in shape.layers if layer.attention)
     return _CacheSums(

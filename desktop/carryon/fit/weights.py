@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate
 
+from carryon.fit.alike import each_layer
 from carryon.fit.remembered import per_shape
 from carryon.fit.room import Backend, Rooms
 from carryon.fit.spread import Span, Spread
 from carryon.fit.storage import stored_bytes
-from carryon.gguf.shape import ModelShape, TensorInfo
+from carryon.gguf.shape import LayerShape, ModelShape, TensorInfo
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,13 @@ def weight_sums(shape: ModelShape, backend: Backend) -> WeightSums:
     def stored(tensors: Iterable[TensorInfo]) -> int:
         return sum(stored_bytes(one, backend) for one in tensors)
 
+    def experts(layer: LayerShape) -> int:
+        return stored(one for one in layer.tensors if one.is_expert)
+
     embedding = [one for one in shape.input_tensors if one.name == "token_embd.weight"]
     return WeightSums(
-        layers=_running(stored(layer.tensors) for layer in shape.layers),
-        experts=_running(stored(one for one in layer.tensors if one.is_expert) for layer in shape.layers),
+        layers=_running(each_layer(shape, lambda layer: stored(layer.tensors))),
+        experts=_running(each_layer(shape, experts)),
         input_bytes=stored(shape.input_tensors),
         output_bytes=stored(shape.output_tensors),
         shared_bytes=stored(shape.shared_tensors),

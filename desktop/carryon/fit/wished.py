@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from carryon.base.errors import BadInput
 from carryon.fit.answers import Candidate, Wishes
-from carryon.fit.remembered import per_shape
+from carryon.fit.remembered import per_family
 from carryon.fit.room import Rooms
 from carryon.gguf.quants import KvType
 from carryon.gguf.shape import ModelShape
@@ -41,7 +41,7 @@ def _check_quant(candidates: Sequence[Candidate], wishes: Wishes) -> None:
         raise BadInput(f"There is no {wishes.quant} of this model.", f"Choose one of {', '.join(names)}.")
 
 
-@per_shape
+@per_family
 def kv_type_fits(shape: ModelShape, kv_type: KvType) -> bool:
     """Whether the heads can be cut into the type's blocks (llama-context.cpp refuses the others)."""
     block = kv_type.ggml.block_elements

@@ -129,10 +129,12 @@ class _Mixer:
             LayerShape(tensors, layer.attention, layer.recurrent_bytes)
             for (tensors, _), layer in zip(layers, self._shape.layers, strict=True)
         )
-        return replace(
+        made = replace(
             self._shape, quant=quant, layers=blocks, input_tensors=inputs, output_tensors=outputs,
             shared_tensors=shared, unused_tensors=unused, size_bytes=size_bytes,
         )  # fmt: skip
+        made.join(self._shape.family)
+        return made
 
     def _group(self, tensors: tuple[TensorInfo, ...]) -> _Group:
         return _Group(tensors, tuple(self._numbers.get(one.name, -1) for one in tensors))

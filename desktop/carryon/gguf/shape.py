@@ -1,7 +1,7 @@
 """What a model is made of, as far as memory and speed depend on it: from a header, without one weight."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -30,6 +30,12 @@ class LayerShape:
     recurrent_bytes: int = 0  # state that one sequence keeps here, whatever its length
 
 
+class Family:
+    """What the quants of one model have in common, told by identity: everything but the types of their tensors."""
+
+    __slots__ = ("__weakref__",)
+
+
 @dataclass(frozen=True)
 class ModelShape:
     """Everything of a model that its memory and its speed depend on."""
@@ -50,6 +56,14 @@ class ModelShape:
     shared_tensors: tuple[TensorInfo, ...] = ()  # rope_freqs: a copy on every device that has layers
     unused_tensors: tuple[TensorInfo, ...] = ()  # in the file, never loaded: blocks that predict further tokens
     size_bytes: int = 0  # of all files of the model together
+    family: Family = field(default_factory=Family, init=False, repr=False, compare=False)  # a changed copy has its own
+
+    def join(self, family: Family) -> None:
+        """Says that this is another quant of the model: names and extents of its tensors are the same, in this order.
+
+        What they have in common is then worked out once for all of them.
+        """
+        object.__setattr__(self, "family", family)
 
     @property
     def n_layers(self) -> int:
