@@ -19,6 +19,7 @@ from carryon.engine.protocol import DeviceKind, KvType, LoadRequest, Planned, Re
 from carryon.worker.capi import L
 
 FTYPE_Q4_K_M = 15
+WORDS_BYTES = 2 * 256 * (256 + len(tiny_gguf.COUNTING) + len(tiny_gguf.CONTROL))  # of the models here
 
 
 @pytest.fixture(scope="module")
@@ -108,27 +109,53 @@ ON_THE_PROCESSOR = [
     *(("four_layers", {"kv_type": kv_type}) for kv_type in KvType),
     *(("four_layers", {"n_ctx": n_ctx, "n_ubatch": n_ubatch}) for n_ctx, n_ubatch in BATCHES),
 ]
+BESIDE = [
+    *(("four_layers", {"n_gpu_layers": n}) for n in (0, 1, 2, 4, 5)),
+    *((model, {"n_gpu_layers": n}) for model in ("tied", "repacked") for n in (1, 3, 5)),
+    *((model, {"n_gpu_layers": 3, "use_mmap": False}) for model in ("four_layers", "tied", "repacked")),
+    *(("experts", {"n_gpu_layers": 5, "n_cpu_experts": n}) for n in (0, 1, 3, 99)),
+    ("experts", {"n_gpu_layers": 5, "n_cpu_experts": 2, "use_mmap": False}),
+]
+SPLITS = [  # 5 layers, the last of them is the output; and how many caches of a layer lie on each of two devices
+    ({"gpus": ("RPC0", "RPC1"), "split": (1, 1)}, (3, 1)),
+    ({"gpus": ("RPC1", "RPC0"), "split": (3, 2)}, (1, 3)),
+    ({"gpus": ("RPC0", "RPC1"), "split": (0, 1)}, (0, 4)),
+    ({"gpus": ("RPC1",)}, (0, 4)),
+    ({"gpus": ("RPC0",), "split": (1,)}, (4, 0)),
+]
 
 
 @pytest.fixture(scope="module")
-def pairs(request):
-    """All plans from one child, all loads from another."""
-    requests = [
-        LoadRequest(str(request.getfixturevalue(model)), **{"n_ctx": 2048, "n_threads": 1, **asked})
-        for model, asked in ON_THE_PROCESSOR
-    ]
-    return list(zip(drained(dry_runs(requests)), drained(dry_runs(requests, real_loader.COMMAND)), strict=True))
+def compared(request):
+    """All plans from one child, then all loads from another: an RPC server serves one engine at a time."""
+
+    def compare(asked, endpoints=()):
+        defaults = {"n_ctx": 2048, "n_threads": 1, "rpc_endpoints": endpoints}
+        requests = [LoadRequest(str(request.getfixturevalue(model)), **{**defaults, **one}) for model, one in asked]
+        return list(zip(drained(dry_runs(requests)), drained(dry_runs(requests, real_loader.COMMAND)), strict=True))
+
+    return compare
+
+
+def loaded_as_planned(pair):
+    """What each device holds, once plan and load are the same."""
+    plan, loaded = pair
+    assert plan.devices == tuple(replace(one, mapped_bytes=0) for one in loaded.devices)
+    assert plan.n_ctx == loaded.n_ctx
+    assert sum(one.weights_bytes for one in loaded.devices) > 0
+    return {one.name: one for one in loaded.devices}
+
+
+@pytest.fixture(scope="module")
+def on_the_processor(compared):
+    return compared(ON_THE_PROCESSOR)
 
 
 @pytest.mark.parametrize("number", range(len(ON_THE_PROCESSOR)))
-def test_a_plan_is_the_load(pairs, number):
-    plan, loaded = pairs[number]
-    (cpu,) = loaded.devices
-    assert cpu.total_bytes > 0
-    assert plan.devices == (replace(cpu, mapped_bytes=0),)
-    assert plan.n_ctx == loaded.n_ctx
+def test_a_plan_is_the_load(on_the_processor, number):
+    held = loaded_as_planned(on_the_processor[number])
     kv_type = ON_THE_PROCESSOR[number][1].get("kv_type")
-    assert kv_type is None or cpu.kv_bytes == kv_type.ggml.size_bytes(4 * 2048 * (256 + 256))
+    assert kv_type is None or held["CPU"].kv_bytes == kv_type.ggml.size_bytes(4 * 2048 * (256 + 256))
 
 
 def test_a_plan_is_what_a_worker_says_it_holds(same, repacked):
@@ -149,38 +176,34 @@ def test_a_smaller_batch_takes_less(four_layers):
     assert small.devices[0].compute_bytes == pytest.approx(large.devices[0].compute_bytes / 8, rel=0.01)
 
 
-BESIDE = [
-    *(("four_layers", n, True) for n in (0, 1, 2, 4, 5)),
-    *((model, n, True) for model in ("tied", "repacked") for n in (1, 3, 5)),
-    *((model, 3, False) for model in ("four_layers", "tied", "repacked")),
-]
+@pytest.fixture(scope="module")
+def beside(compared, rpc_servers):
+    return compared(BESIDE, (rpc_servers.shared(0),))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("model", "n_gpu_layers", "use_mmap"), BESIDE)
-def test_a_plan_is_the_load_beside_another_device(same, request, rpc_servers, model, n_gpu_layers, use_mmap):
-    endpoints = (rpc_servers.shared(0),)
-    same(request.getfixturevalue(model), n_gpu_layers=n_gpu_layers, rpc_endpoints=endpoints, use_mmap=use_mmap)
+@pytest.mark.parametrize("number", range(len(BESIDE)))
+def test_a_plan_is_the_load_beside_another_device(beside, number):
+    """Three matrices of 256 x 512 half floats for each of four experts stay where they are told to stay."""
+    held = loaded_as_planned(beside[number])
+    asked = BESIDE[number][1]
+    assert (held["RPC0"].total_bytes > 0) is (asked["n_gpu_layers"] > 0)
+    if "n_cpu_experts" in asked:
+        layer = 3 * 4 * 256 * 512 * 2
+        assert held["CPU"].weights_bytes == WORDS_BYTES + min(asked["n_cpu_experts"], 4) * layer
+        assert held["CPU"].kv_bytes == 0
 
 
 @pytest.mark.slow
 def test_a_tied_word_list_lies_in_both_memories(same, tied, rpc_servers):
     worker = same(tied, n_gpu_layers=5, rpc_endpoints=(rpc_servers.shared(0),))
-    words = 2 * 256 * (256 + len(tiny_gguf.COUNTING) + len(tiny_gguf.CONTROL))
-    assert on(worker, "CPU").weights_bytes == words
-    assert on(worker, "RPC0").weights_bytes + words == pytest.approx(tied.stat().st_size + words, rel=0.01)
+    assert on(worker, "CPU").weights_bytes == WORDS_BYTES
+    assert on(worker, "RPC0").weights_bytes == pytest.approx(tied.stat().st_size, rel=0.01)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n_cpu_experts", "use_mmap"), [(0, True), (1, True), (3, True), (99, True), (2, False)])
-def test_experts_stay_in_ram(same, experts, rpc_servers, n_cpu_experts, use_mmap):
-    """Three matrices of 256 x 512 half floats for each of four experts."""
-    endpoints = (rpc_servers.shared(0),)
-    worker = same(experts, n_gpu_layers=5, n_cpu_experts=n_cpu_experts, rpc_endpoints=endpoints, use_mmap=use_mmap)
-    words = 2 * 256 * (256 + len(tiny_gguf.COUNTING) + len(tiny_gguf.CONTROL))
-    layer = 3 * 4 * 256 * 512 * 2
-    assert on(worker, "CPU").weights_bytes == words + min(n_cpu_experts, 4) * layer
-    assert on(worker, "CPU").kv_bytes == 0
+def test_experts_in_ram_answer(same, experts, rpc_servers):
+    worker = same(experts, n_gpu_layers=5, n_cpu_experts=3, rpc_endpoints=(rpc_servers.shared(0),))
     assert worker.ready.notices == ()
 
 
@@ -190,23 +213,19 @@ def test_a_model_without_experts_says_so(same, four_layers, rpc_servers):
     assert "no experts" in worker.ready.notices[0]
 
 
+@pytest.fixture(scope="module")
+def splits(compared, rpc_servers):
+    asked = [("four_layers", {"n_gpu_layers": 5, **one}) for one, _ in SPLITS]
+    return compared(asked, (rpc_servers.shared(0), rpc_servers.shared(1)))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("gpus", "split", "kv_shares"),
-    [
-        (("RPC0", "RPC1"), (1, 1), (3, 1)),  # 5 layers: 3 + 2, the last of them is the output
-        (("RPC1", "RPC0"), (3, 2), (1, 3)),
-        (("RPC0", "RPC1"), (0, 1), (0, 4)),
-        (("RPC1",), (), (0, 4)),
-        (("RPC0",), (1,), (4, 0)),
-    ],
-)
-def test_layers_are_split_as_asked(same, four_layers, rpc_servers, gpus, split, kv_shares):
-    endpoints = (rpc_servers.shared(0), rpc_servers.shared(1))
-    worker = same(four_layers, n_gpu_layers=5, gpus=gpus, split=split, rpc_endpoints=endpoints)
+@pytest.mark.parametrize("number", range(len(SPLITS)))
+def test_layers_are_split_as_asked(splits, number):
+    held = loaded_as_planned(splits[number])
     layer = 2048 * (256 + 256) * 2
-    assert tuple(on(worker, name).kv_bytes / layer for name in ("RPC0", "RPC1")) == kv_shares
-    assert on(worker, "CPU").kv_bytes == 0
+    assert tuple(held[name].kv_bytes / layer for name in ("RPC0", "RPC1")) == SPLITS[number][1]
+    assert held["CPU"].kv_bytes == 0
 
 
 @pytest.mark.slow
