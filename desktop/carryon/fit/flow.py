@@ -19,6 +19,11 @@ class Width:
     window: int = 0  # of the cache that the cells are meant of
     fixed: int = 0
 
+    @cached_property
+    def knows_cells(self) -> bool:
+        """Whether it depends on the size of a cache."""
+        return bool(self.per_cell or self.per_mask)
+
 
 @dataclass(frozen=True)
 class Move:
@@ -40,7 +45,7 @@ class Program:
     @cached_property
     def knows_cells(self) -> bool:
         """Whether the size of a cache matters to it."""
-        return any(one.width.per_cell or one.width.per_mask for one in self.moves)
+        return any(one.width.knows_cells for one in self.moves)
 
 
 @dataclass(frozen=True)
