@@ -108,3 +108,12 @@ def test_a_disk_is_left_where_a_smaller_quant_fits_in_ram():
     made = planned("llama31-8b", CPU_16GB, ("F16", "Q8_0"), quant="F16")
     assert made.best.verdict is Verdict.DISK
     assert repairs(made)[Change.QUANT].fit.verdict is Verdict.RAM
+
+
+def test_no_quality_is_given_up_for_a_little_speed():
+    """Below Q4_K_M a quant is offered where it makes the model fit better, not where it only runs a bit faster."""
+    faster = planned("llama31-8b", CPU_16GB, ("Q8_0", "Q4_K_M", "Q2_K"), quant="Q8_0")
+    assert repairs(faster)[Change.QUANT].fit.candidate.quant == "Q4_K_M"
+    assert Change.QUANT not in repairs(planned("llama31-8b", CPU_16GB, ("Q8_0", "Q4_K_M", "Q2_K"), quant="Q4_K_M"))
+    fits = repairs(planned("llama33-70b", CPU_16GB, ("Q8_0", "Q2_K"), quant="Q8_0"))
+    assert fits[Change.QUANT].fit.candidate.quant == "Q2_K"

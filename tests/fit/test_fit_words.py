@@ -15,6 +15,7 @@ from carryon.fit.room import Program
 from carryon.fit.speed import Basis as PaceBasis
 from carryon.fit.speed import Pace
 from carryon.gguf.quants import KvType
+from carryon.hardware.parts import machine_with
 
 
 def planned(name, machine, quants=("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M"), **wishes):
@@ -226,7 +227,7 @@ def test_why_not_the_next_better_quant():
     [
         ("F16", "Quality: the original, nothing is lost."),
         ("Q4_K_M", "Quality: good, typically 2.8 % higher perplexity than the original (Llama-3-8B)."),
-        ("Q8_0", "Quality: no visible loss, typically under 0.1 % higher perplexity than the original (Llama-3-8B)."),
+        ("Q8_0", "Quality: near lossless, typically under 0.1 % higher perplexity than the original (Llama-3-8B)."),
     ],
 )
 def test_quality_is_told_with_its_source(quant, text):
@@ -234,9 +235,30 @@ def test_quality_is_told_with_its_source(quant, text):
 
 
 def test_a_quality_without_figures_is_told_by_its_grade():
-    assert words.quality_sentence(Quality(Grade.FAIR, None, None)) == "Quality: fair, some loss."
+    assert words.quality_sentence(Quality(Grade.FAIR, None, None)) == "Quality: fair."
 
 
 def test_every_plan_ends_with_what_limits():
     assert planned("llama31-8b", LAPTOP_8GB, ("Q8_0",)).reasons[-1] == words.LIMITS[Limit.VRAM]
     assert planned("llama31-8b", CPU_16GB).reasons[-1] == words.LIMITS[Limit.NO_GPU]
+
+
+def test_equal_gpus_are_told_together():
+    made = plan(candidates("llama33-70b", ("Q4_K_M",)), site(machine_with(("RTX 4090",) * 2, 64 * GB)), Wishes())
+    assert made.best.verdict is Verdict.GPU
+    assert made.reasons[0].count(" free ") == 1
+    assert " GB free on 2 × RTX 4090 (weights " in made.reasons[0]
+
+
+def test_what_does_not_fit_is_told_gpu_by_gpu():
+    machine = machine_with(("RTX 4060",) * 2, 16 * GB)
+    made = plan(candidates("llama33-70b", ("Q8_0",)), site(machine), Wishes(n_gpu_layers=81))
+    assert made.reasons[0].count(" free on RTX 4060 (") == 2
+
+
+def test_a_reason_does_not_say_the_verdict_again():
+    made = planned("llama33-70b", GPU_24GB, ("Q4_K_M",))
+    verdict = words.verdict_sentence(made.best, made.rooms)
+    assert made.best.verdict is Verdict.SPLIT
+    assert not any("lie on the GPU" in one for one in made.reasons)
+    assert words.beside(verdict, ("A reason.", verdict.split(": ")[1])) == ("A reason.",)

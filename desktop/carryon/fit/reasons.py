@@ -60,13 +60,12 @@ def _sentences(best: Fit, fits: Sequence[Fit], site: Site, wishes: Wishes, limit
 
 
 def _split(best: Fit, site: Site) -> Iterator[str]:
-    """Where the parts lie, and for experts what that is worth."""
+    """Where the experts lie, and what that is worth."""
     if best.verdict is not Verdict.SPLIT:
         return
     shape, placed = best.candidate.shape, best.placement
     if not (shape.is_moe and placed.n_cpu_experts):
-        yield f"{words.raised(words.layers_text(best))} lie on the GPU, the others in RAM."
-        return
+        return  # the verdict has counted the layers
     held = memory_text(best.need.ram.weights_bytes)
     sentence = f"The experts of {placed.n_cpu_experts} of {shape.n_layers} layers stay in RAM ({held})"
     plain = plain_fit(best.candidate, best.placement, site)
@@ -95,7 +94,8 @@ def _next_better(best: Fit, fits: Sequence[Fit]) -> Iterator[str]:
         return
     name = nearest.candidate.quant
     if nearest.verdict is Verdict.SPLIT and best.verdict is Verdict.GPU:
-        yield f"{name} would not fit on the GPU alone: {words.split_text(nearest)}, {words.pace_text(nearest.decode)}."
+        gpus = "GPUs" if len(best.need.gpus) > 1 else "GPU"
+        yield f"{name} would not fit on the {gpus} alone: {words.split_text(nearest)}, {words.pace_text(nearest.decode)}."
     elif nearest.verdict is Verdict.TOO_BIG:
         yield f"{name} would be too big by {memory_text(nearest.missing_bytes)}."
     elif nearest.verdict is Verdict.DISK:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from math import log
 
 from carryon.fit.answers import RANK, Change, Fit, Repair, Site, Verdict, Wishes
-from carryon.fit.choice import FLUENT
+from carryon.fit.choice import FLUENT, is_usual
 from carryon.fit.ladder import best_fit, fewest_experts, largest_layers
 from carryon.fit.room import Program, Room
 from carryon.fit.wished import kv_type_fits
@@ -119,7 +119,8 @@ def _helps(repair: Repair, best: Fit) -> bool:
     if RANK[repair.fit.verdict] != RANK[best.verdict]:
         return RANK[repair.fit.verdict] < RANK[best.verdict]
     is_fluent = best.verdict is Verdict.GPU and best.decode.middle >= FLUENT
-    is_worth_it = repair.change is not Change.CONTEXT and not is_fluent
+    is_loss = repair.change is Change.QUANT and not is_usual(repair.fit.candidate)  # quality for a little speed
+    is_worth_it = repair.change is not Change.CONTEXT and not is_fluent and not is_loss
     return is_worth_it and repair.fit.verdict.fits and repair.speedup > _FASTER
 
 

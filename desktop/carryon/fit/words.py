@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from carryon.base.units import MEMORY_GB, NOT_MEASURED, context_text, memory_text
 from carryon.fit.answers import RANK, Basis, Change, Fit, Limit, Repair, Verdict
@@ -26,19 +27,19 @@ MEMORY_BASES = {
     Basis.MEASURED: "memory measured after loading",
 }
 GRADES = {
-    Grade.ORIGINAL: "the original",
-    Grade.NEAR_LOSSLESS: "no visible loss",
+    Grade.ORIGINAL: "original",
+    Grade.NEAR_LOSSLESS: "near lossless",
     Grade.EXCELLENT: "excellent",
     Grade.VERY_GOOD: "very good",
     Grade.GOOD: "good",
-    Grade.FAIR: "fair, some loss",
-    Grade.POOR: "poor, clear loss",
-    Grade.BROKEN: "broken, for experiments",
+    Grade.FAIR: "fair",
+    Grade.POOR: "poor",
+    Grade.BROKEN: "broken",
 }
 LIMITS = {
     Limit.VRAM: "The GPU's memory is the limit.",
     Limit.RAM: "The RAM is the limit.",
-    Limit.NO_GPU: "No GPU can be used here, so the speed of the RAM is the limit.",
+    Limit.NO_GPU: "No GPU can be used, so the speed of the RAM is the limit.",
     Limit.TRAINED_CONTEXT: "The context the model was trained for is the limit.",
     Limit.WISHES: "Your own settings are the limit: more of the model would fit on the GPU.",
     Limit.NOTHING: "Nothing is in the way: it fits with room to spare.",
@@ -167,7 +168,7 @@ def within_text(share: float) -> str:
 
 
 def quality_text(quality: Quality) -> str:
-    """'good', 'poor, clear loss'."""
+    """'good', 'near lossless'."""
     return GRADES[quality.grade]
 
 
@@ -187,6 +188,11 @@ def limit_text(limit: Limit) -> str:
     return LIMITS[limit]
 
 
+def beside(verdict: str, reasons: Sequence[str]) -> tuple[str, ...]:
+    """The reasons without those that the sentence of the verdict has said already."""
+    return tuple(one for one in reasons if one not in verdict)
+
+
 def summary(fit: Fit, rooms: Rooms, *, is_choice: bool) -> str:
     """'Q4_K_M is recommended. Needs 5.9 of 7.2 GB free on RTX 4060 (weights 4.4, context 8k 1.1, reserve 0.3).'"""
     named = fit.candidate.quant
@@ -201,6 +207,8 @@ def _needs(fit: Fit, rooms: Rooms) -> list[str]:
     if rooms.is_unified:
         return [_need_text(_together((fit.need.ram, *fit.need.gpus)), rooms.ram, n_ctx)]
     gpus = [(one, room) for one, room in zip(fit.need.gpus, rooms.gpus, strict=True) if one.weights_bytes]
+    if len(gpus) > 1 and len({room.label for _, room in gpus}) == 1 and fit.verdict.fits:
+        gpus = [_as_one(gpus)]
     rows = [*gpus, (fit.need.ram, rooms.ram)]
     if gpus and fit.verdict is Verdict.GPU:
         rows = gpus
@@ -219,11 +227,23 @@ def _need_text(one: DeviceNeed, room: Room, n_ctx: int) -> str:
     return f"{_number(wanted)} of {_number(room.free_bytes)} GB free {place} ({shown})"
 
 
+def _as_one(gpus: Sequence[tuple[DeviceNeed, Room]]) -> tuple[DeviceNeed, Room]:
+    """Equal GPUs are told together: each of them has a bar of its own."""
+    needs, rooms = zip(*gpus, strict=True)
+    total = replace(
+        rooms[0],
+        label=f"{len(rooms)} × {short_name(rooms[0].label)}",
+        free_bytes=sum(room.free_bytes for room in rooms),
+        reserve_bytes=sum(room.reserve_bytes for room in rooms),
+    )
+    return _together(needs), total
+
+
 def _number(size_bytes: int) -> str:
     return f"{size_bytes / MEMORY_GB:.1f}"
 
 
-def _together(needs: tuple[DeviceNeed, ...]) -> DeviceNeed:
+def _together(needs: Sequence[DeviceNeed]) -> DeviceNeed:
     return DeviceNeed(
         sum(one.weights_bytes for one in needs),
         sum(one.kv_bytes for one in needs),

@@ -6,6 +6,7 @@ import pytest
 from fakes import machines
 from fakes.fits import GB, GPU_ROOM, NEED, RAM_ROOM, ROOMS, fit
 
+from carryon.app.fitting import Subject
 from carryon.app.models import ModelFile
 from carryon.fit.memory import Placement
 from carryon.fit.plan import Basis, Limit, Plan, Verdict, Wishes
@@ -116,6 +117,13 @@ def test_slots_share_the_context():
 def test_a_file_that_is_here_is_offered_where_the_best_is_not():
     assert texts.not_here_text(form()) == "Q5_K_M is not on this disk. Look at Q4_1, which is."
     assert texts.not_here_text(form(target=BuiltMachine((), GB))) == ""
+
+
+def test_of_several_files_the_one_that_was_opened_is_offered():
+    fits = (fit("Q8_0", path="/m/x-Q8_0.gguf"), BEST, fit("Q4_1", path="/m/x.gguf"))
+    opened = Subject("x", tuple(one.candidate for one in fits), "Q4_1")
+    assert texts.here_quant(form(fits=fits)) == "Q8_0"
+    assert texts.here_quant(form(fits=fits, subject=opened)) == "Q4_1"
 
 
 def test_why_another_row_is_the_best():

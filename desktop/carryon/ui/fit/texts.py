@@ -6,7 +6,7 @@ from carryon.app.models import ModelFile
 from carryon.base.units import NOT_MEASURED, bytes_text, context_text, memory_text
 from carryon.fit import words
 from carryon.fit.plan import Fit, Repair, Verdict
-from carryon.fit.quality import Grade, quality_of
+from carryon.fit.quality import quality_of
 from carryon.fit.room import Room, Rooms
 from carryon.fit.training import Method, TrainingNeed, training_needs
 from carryon.gguf.quants import KvType
@@ -59,16 +59,6 @@ TRAINING_NOTE = (
     "the training program itself takes 1 to 2 GB more. Carryon does not train yet."
 )
 
-GRADES = {
-    Grade.ORIGINAL: "original",
-    Grade.NEAR_LOSSLESS: "near lossless",
-    Grade.EXCELLENT: "excellent",
-    Grade.VERY_GOOD: "very good",
-    Grade.GOOD: "good",
-    Grade.FAIR: "fair",
-    Grade.POOR: "poor",
-    Grade.BROKEN: "broken",
-}
 USUAL_QUANTS = ("F16", "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q4_K_M", "Q4_K_S", "Q3_K_M", "Q2_K")
 
 
@@ -235,7 +225,7 @@ def row(fit: Fit, form: Form) -> Row:
         memory_text(fit.need.total_bytes),
         verdict_text(fit),
         words.range_text(fit.decode),
-        GRADES[quality.grade] if quality else NOT_MEASURED,
+        words.quality_text(quality) if quality else NOT_MEASURED,
     )
     return Row(
         fit.candidate.quant,
@@ -255,7 +245,9 @@ def here_quant(form: Form) -> str | None:
     """The quant of a file that is here, where what is looked at is not."""
     if form.plan is None or not form.is_here or form.file:
         return None
-    return next((one.candidate.quant for one in form.plan.fits if one.candidate.path), None)
+    here = [one.candidate.quant for one in form.plan.fits if one.candidate.path]
+    named = form.subject.chosen if form.subject else None  # the file that was opened, before those beside it
+    return named if named in here else next(iter(here), None)
 
 
 def not_here_text(form: Form) -> str:
@@ -300,8 +292,7 @@ def reasons(form: Form) -> tuple[str, ...]:
     """The plan's reasons, without what the verdict says already."""
     if form.fit is None or form.plan is None:
         return ()
-    verdict = words.verdict_sentence(form.fit, form.plan.rooms)
-    return tuple(one for one in form.plan.reasons if one not in verdict)
+    return words.beside(words.verdict_sentence(form.fit, form.plan.rooms), form.plan.reasons)
 
 
 def sketch_text(parameters: Parameters) -> str:

@@ -189,8 +189,7 @@ def basis_text(fit: Fit) -> str:
 
 def reason_lines(made: Plan) -> tuple[str, ...]:
     """Why it is so; what the verdict has said already is not said again."""
-    said = verdict_text(made)
-    return tuple(one for one in made.reasons if one not in said)
+    return words.beside(verdict_text(made), made.reasons)
 
 
 def repair_words(repair: Repair, made: Plan) -> tuple[str, str]:
