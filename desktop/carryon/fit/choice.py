@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from carryon.fit.answers import RANK, Candidate, Fit, Site, Verdict, Wishes
-from carryon.fit.ladder import best_fit
+from carryon.fit.ladder import Ladder
 
 # What people download by default; the others are for those who ask, or for when nothing else fits.
 _USUAL = ("Q8_0", "Q6_K_L", "Q6_K_XL", "Q6_K", "Q5_K_L", "Q5_K_XL", "Q5_K_M", "Q5_K_S", "Q4_K_L", "Q4_K_XL", "Q4_K_M")
@@ -51,13 +51,19 @@ class Trials:
     def __init__(self, site: Site, wishes: Wishes) -> None:
         self._site, self._wishes = site, wishes
         self._fits: dict[tuple[int, int], Fit] = {}
+        self._ladders: dict[int, Ladder] = {}
 
     def fit(self, candidate: Candidate, n_ctx: int) -> Fit:
         """The best way to load it with this context."""
         key = id(candidate), n_ctx
         if key not in self._fits:
-            self._fits[key] = best_fit(candidate, self._site, replace(self._wishes, n_ctx=n_ctx))
+            self._fits[key] = self._ladder(n_ctx).best_fit(candidate)
         return self._fits[key]
+
+    def _ladder(self, n_ctx: int) -> Ladder:
+        if n_ctx not in self._ladders:
+            self._ladders[n_ctx] = Ladder(self._site, replace(self._wishes, n_ctx=n_ctx))
+        return self._ladders[n_ctx]
 
 
 def chosen_context(candidates: Sequence[Candidate], trials: Trials) -> int:

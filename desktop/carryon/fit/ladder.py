@@ -25,14 +25,7 @@ def best_fit(candidate: Candidate, site: Site, wishes: Wishes) -> Fit:
 
     What is wished is kept. Where nothing fits, the way that comes nearest: it can be loaded anyway.
     """
-    nearest: list[tuple[int, int, _Way]] = []
-    for way in _ladder(candidate.shape, site, wishes):
-        verdict, missing_bytes = verdict_of(candidate.shape, way.placement, way.needed, site.rooms)
-        if verdict.fits:
-            return judged(candidate, way.placement, way.needed, site)
-        nearest.append((RANK[verdict], missing_bytes, way))
-    way = min(nearest, key=lambda one: one[:2])[2]
-    return judged(candidate, way.placement, way.needed, site)
+    return Ladder(site, wishes).best_fit(candidate)
 
 
 def largest_layers(
@@ -65,6 +58,62 @@ class _Way:
 
     placement: Placement
     needed: Need
+
+
+class Ladder:
+    """The ways to place any candidate at a site with the same wishes, from the best to the last resort."""
+
+    def __init__(self, site: Site, wishes: Wishes) -> None:
+        self._site, self._wishes = site, wishes
+        self._names = _by_speed(site, wishes)
+        self._bases: dict[tuple[int, KvType, int, tuple[str, ...]], Placement] = {}
+
+    def best_fit(self, candidate: Candidate) -> Fit:
+        """The first way that fits, else the one that comes nearest."""
+        nearest: list[tuple[int, int, _Way]] = []
+        for way in self._ways(candidate.shape):
+            verdict, missing_bytes = verdict_of(candidate.shape, way.placement, way.needed, self._site.rooms)
+            if verdict.fits:
+                return judged(candidate, way.placement, way.needed, self._site)
+            nearest.append((RANK[verdict], missing_bytes, way))
+        way = min(nearest, key=lambda one: one[:2])[2]
+        return judged(candidate, way.placement, way.needed, self._site)
+
+    def _ways(self, shape: ModelShape) -> Iterator[_Way]:
+        """Fully on GPUs as long as anything helps, then experts in RAM, then layers in RAM, then the processor."""
+        site, wishes, names = self._site, self._wishes, self._names
+        kv_type, n_ubatch = wishes.kv_type or _RUNGS[0][0], wishes.n_ubatch or _RUNGS[0][1]
+        first = self._base(shape, kv_type, n_ubatch, names)
+        if not names or first.n_gpu_layers == 0:
+            n_layers = 0 if wishes.n_gpu_layers is None else first.n_gpu_layers
+            yield _way(shape, replace(first, n_gpu_layers=n_layers, gpus=()), site)
+            return
+        for way in self._whole(shape, kv_type, n_ubatch):
+            yield (last := way)
+        for kv_type, n_ubatch in _rungs(shape, wishes)[1:] if _may_hold(last, names, site) else ():
+            whole = self._whole(shape, kv_type, n_ubatch)
+            yield from (way for way in whole if gpus_hold(way.placement, way.needed, site.rooms))
+        yield from _parted(shape, first, site, wishes, last)
+
+    def _whole(self, shape: ModelShape, kv_type: KvType, n_ubatch: int) -> Iterator[_Way]:
+        """All wished layers on one GPU, the fastest first; then on all of them together: that is the last."""
+        names, site = self._names, self._site
+        together = self._base(shape, kv_type, n_ubatch, names)
+        if len(names) == 1:
+            yield _way(shape, together, site)
+            return
+        for name in names:
+            if _may_hold_alone(shape, together, name, site):
+                yield _way(shape, self._base(shape, kv_type, n_ubatch, (name,)), site)
+        yield _Ways(shape, together, site).as_it_is()
+
+    def _base(self, shape: ModelShape, kv_type: KvType, n_ubatch: int, gpus: tuple[str, ...]) -> Placement:
+        """As it is wished, with every layer on these GPUs where no number is; the same for all quants of a model."""
+        key = (shape.n_layers, kv_type, n_ubatch, gpus)
+        base = self._bases.get(key)
+        if base is None:
+            base = self._bases[key] = replace(_base(shape, self._wishes, kv_type, n_ubatch), gpus=gpus)
+        return base
 
 
 def _way(shape: ModelShape, placement: Placement, site: Site) -> _Way:
@@ -124,24 +173,7 @@ class _Ways:
             else:
                 low = step + 1
                 step = min(high - 1, step + 1) if step == guess else (low + high) // 2
-        return found if found is not None and high < most else self._placed(placement_of(low))
-
-
-def _ladder(shape: ModelShape, site: Site, wishes: Wishes) -> Iterator[_Way]:
-    """Fully on GPUs as long as anything helps, then experts in RAM, then layers in RAM, then the processor alone."""
-    rungs = _rungs(shape, wishes)
-    first = _base(shape, wishes, *rungs[0])
-    names = _by_speed(site, wishes)
-    if not names or first.n_gpu_layers == 0:
-        n_layers = 0 if wishes.n_gpu_layers is None else first.n_gpu_layers
-        yield _way(shape, replace(first, n_gpu_layers=n_layers), site)
-        return
-    for way in _whole(shape, first, names, site):
-        yield (last := way)
-    for kv_type, n_ubatch in rungs[1:] if _may_hold(last, names, site) else ():
-        whole = _whole(shape, replace(first, kv_type=kv_type, n_ubatch=n_ubatch), names, site)
-        yield from (way for way in whole if gpus_hold(way.placement, way.needed, site.rooms))
-    yield from _parted(shape, replace(first, gpus=names), site, wishes, last)
+        return found if found is not None and high < most else self._placed(placement_of(min(low, most)))
 
 
 def _rungs(shape: ModelShape, wishes: Wishes) -> list[tuple[KvType, int]]:
@@ -170,17 +202,6 @@ def _by_speed(site: Site, wishes: Wishes) -> tuple[str, ...]:
         if wishes.gpus is None or room.name in wishes.gpus
     ]
     return tuple(name for *_, name in sorted(rows, key=lambda row: row[:2], reverse=True))
-
-
-def _whole(shape: ModelShape, base: Placement, names: tuple[str, ...], site: Site) -> Iterator[_Way]:
-    """All wished layers on one GPU, the fastest first; then on all of them together: that is the last."""
-    if len(names) == 1:
-        yield _way(shape, replace(base, gpus=names), site)
-        return
-    for name in names:
-        if _may_hold_alone(shape, base, name, site):
-            yield _way(shape, replace(base, gpus=(name,)), site)
-    yield _Ways(shape, replace(base, gpus=names), site).as_it_is()
 
 
 def _parted(

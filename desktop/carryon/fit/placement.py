@@ -1,7 +1,6 @@
 """How a model is loaded: everything its memory and its speed depend on beside its shape."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from carryon.gguf.quants import KvType
 from carryon.gguf.shape import ModelShape
@@ -35,12 +34,12 @@ class Placement:
     use_mmap: bool = True
     extras: Extras = field(default_factory=Extras)
 
-    @cached_property
+    @property
     def n_ctx_each(self) -> int:
         """The context of one sequence as the engine pads it (llama-context.cpp: n_ctx_seq)."""
         return padded(padded(self.n_ctx, CONTEXT_PADDING) // self.n_parallel, CONTEXT_PADDING)
 
-    @cached_property
+    @property
     def n_tokens(self) -> int:
         """The most tokens that are computed together."""
         return min(self.n_ubatch, DEFAULT_BATCH, self.n_ctx_each * self.n_parallel)

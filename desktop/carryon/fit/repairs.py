@@ -38,12 +38,14 @@ def repairs(fits: Sequence[Fit], site: Site, wishes: Wishes, best: Fit) -> tuple
     """
     pinned = replace(wishes, quant=best.candidate.quant, n_ctx=best.placement.n_ctx)
     found: dict[Change, Repair] = {}
-    for step in _steps(site, pinned, best):
+    for step in _steps(site, pinned, best) if _may_help(best) else ():
         if step.change in found:
             continue
         repair = _tried(step, site, best)
         if _helps(repair, best):
             found[step.change] = repair
+    if shorter := _shorter(site, pinned, best):
+        found[Change.CONTEXT] = shorter
     swapped = (_swapped(fit, pinned, best) for fit in _smaller(fits, best))
     smaller = next((repair for repair in swapped if _helps(repair, best)), None)
     if smaller is not None:
@@ -67,9 +69,27 @@ def _steps(site: Site, wishes: Wishes, best: Fit) -> Iterator[_Step]:
         yield _Step(Change.PARALLEL, replace(wishes, n_parallel=1))
     for room in site.rooms.gpus:
         yield from (_Step(Change.PROGRAM, wishes, program) for program in room.programs[:1])
-    for n_ctx in _CONTEXTS:
-        if n_ctx < placed.n_ctx:
-            yield _Step(Change.CONTEXT, replace(wishes, n_ctx=n_ctx))
+
+
+def _shorter(site: Site, wishes: Wishes, best: Fit) -> Repair | None:
+    """The longest context that makes it fit better, by bisection; where the shortest does not, none does."""
+    contexts = [n_ctx for n_ctx in _CONTEXTS if n_ctx < best.placement.n_ctx]
+    if best.verdict is Verdict.GPU or not contexts:
+        return None
+    low, high = 0, len(contexts) - 1  # the answer lies between them, if `high` is one
+    found = _tried_context(contexts[high], site, wishes, best)
+    while found and low < high:
+        middle = (low + high) // 2
+        if repair := _tried_context(contexts[middle], site, wishes, best):
+            found, high = repair, middle
+        else:
+            low = middle + 1
+    return found
+
+
+def _tried_context(n_ctx: int, site: Site, wishes: Wishes, best: Fit) -> Repair | None:
+    repair = _tried(_Step(Change.CONTEXT, replace(wishes, n_ctx=n_ctx)), site, best)
+    return repair if _helps(repair, best) else None
 
 
 def _layer_steps(site: Site, wishes: Wishes, best: Fit) -> Iterator[_Step]:
@@ -114,13 +134,17 @@ def _freed(room: Room, program: Program) -> Room:
     return replace(room, free_bytes=min(room.total_bytes, room.free_bytes + program.held_bytes))
 
 
+def _may_help(best: Fit) -> bool:
+    """Whether anything could: what lies on a GPU and is fluent is as good as it gets."""
+    return best.verdict is not Verdict.GPU or best.decode.middle < FLUENT
+
+
 def _helps(repair: Repair, best: Fit) -> bool:
     """Whether it fits better than before, or is faster by enough to be felt."""
     if RANK[repair.fit.verdict] != RANK[best.verdict]:
         return RANK[repair.fit.verdict] < RANK[best.verdict]
-    is_fluent = best.verdict is Verdict.GPU and best.decode.middle >= FLUENT
     is_loss = repair.change is Change.QUANT and not is_usual(repair.fit.candidate)  # quality for a little speed
-    is_worth_it = repair.change is not Change.CONTEXT and not is_fluent and not is_loss
+    is_worth_it = repair.change is not Change.CONTEXT and _may_help(best) and not is_loss
     return is_worth_it and repair.fit.verdict.fits and repair.speedup > _FASTER
 
 

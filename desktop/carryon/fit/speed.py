@@ -107,25 +107,58 @@ def decode_pace(
     shape: ModelShape, placement: Placement, rooms: Rooms, speeds: Speeds, depth_tokens: int = 0
 ) -> Pace:
     """Tokens per second while an answer is written, with so many tokens in the context."""
-    times = decode_times(shape, placement, rooms, speeds, depth_tokens)
-    bases = [speeds.ram.basis, *[one.basis for one in speeds.gpus], Basis.MEASURED]
-    return _pace(times, bases, (Task.DECODE, model_key(shape)) in speeds.answered)
+    passes = traffics(shape, placement, rooms, depth_tokens)
+    return _decode_pace(shape, _decode_times(shape, passes, rooms, speeds), speeds)
 
 
 def prefill_pace(
     shape: ModelShape, placement: Placement, rooms: Rooms, speeds: Speeds, depth_tokens: int = 0
 ) -> Pace:
     """Tokens per second while a prompt is read, with so many tokens in the context already."""
-    times = prefill_times(shape, placement, rooms, speeds, depth_tokens)
-    bases = [speeds.ram.prefill_basis, *[one.prefill_basis for one in speeds.gpus]]
-    return _pace(times, bases, (Task.PREFILL, model_key(shape)) in speeds.answered)
+    passes = traffics(shape, placement, rooms, depth_tokens)
+    return _prefill_pace(shape, _prefill_times(shape, placement, passes, rooms, speeds), speeds)
+
+
+def paces(
+    shape: ModelShape, placement: Placement, rooms: Rooms, speeds: Speeds, depth_tokens: int
+) -> tuple[Pace, Pace]:
+    """Tokens per second while an answer is written with so many tokens in the context, and while a prompt begins."""
+    passes = traffics(shape, placement, rooms, depth_tokens)
+    decode = _decode_times(shape, passes, rooms, speeds)
+    prefill = _prefill_times(shape, placement, passes.at_start, rooms, speeds)
+    return _decode_pace(shape, decode, speeds), _prefill_pace(shape, prefill, speeds)
 
 
 def decode_times(
     shape: ModelShape, placement: Placement, rooms: Rooms, speeds: Speeds, depth_tokens: int = 0
 ) -> tuple[DeviceTime, ...]:
     """The time of one token on the RAM's side, on each GPU and around them: one after the other, so it is a sum."""
+    return _decode_times(shape, traffics(shape, placement, rooms, depth_tokens), rooms, speeds)
+
+
+def prefill_times(
+    shape: ModelShape, placement: Placement, rooms: Rooms, speeds: Speeds, depth_tokens: int = 0
+) -> tuple[DeviceTime, ...]:
+    """The time of one token of a long prompt. What lies in RAM is brought batch by batch to a GPU that can help."""
     passes = traffics(shape, placement, rooms, depth_tokens)
+    return _prefill_times(shape, placement, passes, rooms, speeds)
+
+
+def _decode_pace(shape: ModelShape, times: Sequence[DeviceTime], speeds: Speeds) -> Pace:
+    bases = [speeds.ram.basis, *[one.basis for one in speeds.gpus], Basis.MEASURED]
+    return _pace(times, bases, _is_known(Task.DECODE, shape, speeds))
+
+
+def _prefill_pace(shape: ModelShape, times: Sequence[DeviceTime], speeds: Speeds) -> Pace:
+    bases = [speeds.ram.prefill_basis, *[one.prefill_basis for one in speeds.gpus]]
+    return _pace(times, bases, _is_known(Task.PREFILL, shape, speeds))
+
+
+def _is_known(task: Task, shape: ModelShape, speeds: Speeds) -> bool:
+    return bool(speeds.answered) and (task, model_key(shape)) in speeds.answered
+
+
+def _decode_times(shape: ModelShape, passes: Traffics, rooms: Rooms, speeds: Speeds) -> tuple[DeviceTime, ...]:
     overheads = [
         priors.layer_overhead(room.backend, shape.is_moe, passes.is_sandwiched) for room in (rooms.ram, *rooms.gpus)
     ]
@@ -141,11 +174,9 @@ def decode_times(
     return (at_cpu, *gpus, DeviceTime(ENGINE, Backend.OTHER, 0.0, 1.0, 1.0, speeds.token_s))
 
 
-def prefill_times(
-    shape: ModelShape, placement: Placement, rooms: Rooms, speeds: Speeds, depth_tokens: int = 0
+def _prefill_times(
+    shape: ModelShape, placement: Placement, passes: Traffics, rooms: Rooms, speeds: Speeds
 ) -> tuple[DeviceTime, ...]:
-    """The time of one token of a long prompt. What lies in RAM is brought batch by batch to a GPU that can help."""
-    passes = traffics(shape, placement, rooms, depth_tokens)
     helper = _helper(rooms, speeds)
     n_tokens = placement.n_tokens
     fullness = _fullness(n_tokens) * (priors.MOE_PREFILL_SHARE if shape.is_moe else 1.0)

@@ -1,15 +1,15 @@
 """Which layers lie on which device: the engine's rules for sharing a model out."""
 
 import struct
-from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate, pairwise
+from typing import NamedTuple
 
 from carryon.fit.placement import Placement
 from carryon.fit.room import Rooms
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """The layers `first` to `end - 1` of a model, and whether the output layer goes with them."""
 
     first: int = 0
@@ -28,8 +28,7 @@ class Span:
 NOTHING = Span()
 
 
-@dataclass(frozen=True)
-class Spread:
+class Spread(NamedTuple):
     """The first layers stay in RAM; each GPU of the rooms has a run of those that follow."""
 
     ram: Span
@@ -44,21 +43,29 @@ class Spread:
 
 def spread(n_layers: int, placement: Placement, rooms: Rooms) -> Spread:
     """The share of each device. Without a GPU everything lies in RAM, whatever the placement asks for."""
-    shares = _shares(placement, rooms)
-    n_offloaded = min(placement.n_gpu_layers, n_layers + 1) if any(shares) else 0
+    names = tuple([room.name for room in rooms.gpus])
+    return _spread(n_layers, placement.n_gpu_layers, placement.n_cpu_experts, placement.gpus, placement.split, names)
+
+
+@lru_cache(maxsize=4096)
+def _spread(
+    n_layers: int, n_gpu_layers: int, n_cpu_experts: int, gpus: tuple[str, ...], split: tuple[float, ...],
+    names: tuple[str, ...],
+) -> Spread:  # fmt: skip
+    shares = _shares(gpus, split, names)
+    n_offloaded = min(n_gpu_layers, n_layers + 1) if any(shares) else 0
     if n_offloaded <= 0:
-        return Spread(Span(0, n_layers, has_output=True), (NOTHING,) * len(rooms.gpus))
+        return Spread(Span(0, n_layers, has_output=True), (NOTHING,) * len(names))
     start = n_layers + 1 - n_offloaded  # the output layer is number n_layers and so the first to be offloaded
     borders = [start, *(start + border for border in _borders(shares, n_offloaded))]
     spans = tuple(_span(first, end, n_layers) for first, end in pairwise(borders))
-    return Spread(Span(0, start), spans, min(placement.n_cpu_experts, n_layers))
+    return Spread(Span(0, start), spans, min(n_cpu_experts, n_layers))
 
 
-def _shares(placement: Placement, rooms: Rooms) -> tuple[float, ...]:
+def _shares(gpus: tuple[str, ...], split: tuple[float, ...], names: tuple[str, ...]) -> tuple[float, ...]:
     """The share of every GPU of the rooms, 0 for those that take no layers."""
-    names = [room.name for room in rooms.gpus]
-    chosen = [name for name in placement.gpus if name in names] or names
-    share = dict(zip(chosen, placement.split or (1.0,), strict=False))
+    chosen = [name for name in gpus if name in names] or names
+    share = dict(zip(chosen, split or (1.0,), strict=False))
     return tuple(share.get(name, 0.0) for name in names)
 
 

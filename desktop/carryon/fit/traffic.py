@@ -52,6 +52,12 @@ class Traffics(NamedTuple):
     experts_stored_bytes: float  # the experts in RAM of layers whose rest is on a GPU, all of them
     is_sandwiched: bool  # layers have norms after attention and feed-forward as well
 
+    @property
+    def at_start(self) -> "Traffics":
+        """The arithmetic with nothing in the context yet; the bytes of the cache stay, which only writing counts."""
+        gpus = tuple([one._replace(attention=0.0) for one in self.gpus])
+        return self._replace(ram=self.ram._replace(attention=0.0), gpus=gpus)
+
 
 class _Amounts(NamedTuple):
     """What a run of layers amounts to for one token."""

@@ -6,7 +6,7 @@ from carryon.fit.memory import Need, need
 from carryon.fit.placement import Placement
 from carryon.fit.room import Backend, Room, Rooms
 from carryon.fit.speed import Basis as PaceBasis
-from carryon.fit.speed import Pace, decode_pace, prefill_pace
+from carryon.fit.speed import Pace, paces
 from carryon.fit.weights import weight_sums
 from carryon.gguf.shape import ModelShape
 
@@ -17,6 +17,7 @@ _LEAST_RESIDENT_SHARE = 0.25
 _DISK_BYTES_PER_S = (0.4e9, 3.0e9)
 # Tokens already in the context when a speed is told: a conversation, not an empty page.
 _DEPTH_TOKENS = 2048
+_NO_PACE = Pace(0.0, 0.0, PaceBasis.GUESSED)  # what cannot be loaded has no speed
 
 
 def assess(candidate: Candidate, placement: Placement, site: Site) -> Fit:
@@ -38,14 +39,16 @@ def judged(
     """The fit for a need that is known already, from arithmetic or from the engine."""
     verdict, missing_bytes = verdict_of(candidate.shape, placement, needed, site.rooms)
     shape, depth = candidate.shape, min(_DEPTH_TOKENS, placement.n_ctx // 2)
-    decode = decode_pace(shape, placement, site.rooms, site.speeds, depth)
-    prefill = prefill_pace(shape, placement, site.rooms, site.speeds)
     if verdict is Verdict.TOO_BIG:
-        decode = prefill = Pace(0.0, 0.0, PaceBasis.GUESSED)  # what cannot be loaded has no speed
+        decode = prefill = _NO_PACE
+    else:
+        decode, prefill = paces(shape, placement, site.rooms, site.speeds, depth)
     if verdict is Verdict.DISK:
         share = _read_share(shape)
         decode = _from_disk(decode, missing_bytes * share, needed.ram.weights_bytes * share)
-    within = site.learnt.within(shape.architecture, placement.kv_type, _used(needed, site.rooms))
+    within = None
+    if site.learnt.memory:
+        within = site.learnt.within(shape.architecture, placement.kv_type, _used(needed, site.rooms))
     return Fit(candidate, placement, needed, verdict, missing_bytes, decode, prefill, basis, within)
 
 
