@@ -189,3 +189,16 @@ def test_the_request_says_all_of_the_placement(fitting, smol):
     request = planned_request(str(smol), placement)
     assert (request.n_ctx, request.n_gpu_layers, request.n_ubatch, request.n_parallel) == (2048, 10, 128, 2)
     assert request.gpus == placement.gpus
+
+
+def test_equal_gpus_keep_their_own_free_memory():
+    device, gpu = machines.WITH_GPU.engine.devices[0], machines.WITH_GPU.gpus[0]
+    twins = replace(
+        machines.WITH_GPU,
+        gpus=(gpu, gpu),
+        engine=replace(machines.WITH_GPU.engine, devices=(device, replace(device, name="CUDA1"))),
+    )
+    busy, idle = GpuUse(CUDA0, 8_000_000_000, 8_188_000_000), GpuUse(CUDA0, 188_000_000, 8_188_000_000)
+    now = refreshed(twins, MemoryUse(Memory(33_600_000_000, 5_000_000_000), (busy, idle)))
+    assert [one.free_bytes for one in now.engine.devices] == [188_000_000, 8_000_000_000]
+    assert [one.free_bytes for one in now.gpus] == [188_000_000, 8_000_000_000]

@@ -1,6 +1,7 @@
 """Another machine from a file: whatever is wrong with it is one sentence."""
 
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -83,7 +84,7 @@ def test_a_wrong_field_is_named(tmp_path, where, value, says):
         ({"gpus": "RTX 4090", "ram_gb": 64}, "not a list of names"),
         ({"gpus": ["RTX 4090"], "ram_gb": "64"}, "“ram_gb” in other.json is not a number"),
         ({"gpus": [], "ram_gb": -64}, "negative"),
-        ('{"gpus": [], "ram_gb": NaN}', "larger than any machine"),
+        ('{"gpus": [], "ram_gb": NaN}', "not a number"),
         ({"gpus": [], "ram_gb": 0}, "has no RAM"),
         ({"gpus": ["Voodoo 2"], "ram_gb": 64}, "Voodoo 2"),
         (" " * (LARGEST_FILE_BYTES + 1), "far too large"),
@@ -101,3 +102,19 @@ def test_a_missing_file_is_said(tmp_path):
 def test_the_picker_has_the_usual_parts():
     assert len(known_gpus()) >= 60
     assert any("4090" in name for name in known_gpus())
+
+
+def test_a_number_that_is_none_is_called_so(tmp_path):
+    assert refusal(tmp_path, '{"ram_gb": NaN}') == "“ram_gb” in other.json is not a number."
+
+
+def test_a_folder_is_called_a_folder(tmp_path):
+    with pytest.raises(BadInput, match="is a folder, not a machine file"):
+        read_machine_file(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(BadInput, match="no file with text"):
+        read_machine_file(tmp_path / "pipe.json")

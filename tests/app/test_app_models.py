@@ -1,5 +1,7 @@
 """A model is named by 'guide', by a file or by its name in the library."""
 
+import os
+
 import pytest
 
 from carryon.app import models
@@ -64,3 +66,10 @@ def test_a_file_without_a_model_is_refused(tmp_path):
     path.write_bytes(b"GGUF" + (3).to_bytes(4, "little") + bytes(16))
     with pytest.raises(BadFile, match="no model"):
         models.facts(models.ModelFile(path, "v", str(path)))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_no_model_and_is_not_waited_for(tmp_path, carryon_home):
+    os.mkfifo(tmp_path / "pipe.gguf")
+    with pytest.raises(BadInput, match="no ordinary file"):
+        models.find(str(tmp_path / "pipe.gguf"), carryon_home)

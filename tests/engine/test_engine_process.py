@@ -75,6 +75,11 @@ def test_cancelling_the_load_ends_the_process(tmp_path):
         ("not_gguf", "{}", "not a GGUF file"),
         ("truncated", '{"expected_bytes": 5000000000, "actual_bytes": 3000000000}', "2.0 GB of 5.0 GB are missing"),
         ("unsupported_architecture", '{"architecture": "hologram"}', "hologram"),
+        (
+            "unsupported_architecture",
+            '{"architecture": "qwen3", "cannot_chat": "its file has no tokenizer"}',
+            "cannot chat: its file has no tokenizer.",
+        ),
         ("out_of_memory", '{"device": "CUDA0", "wanted_bytes": 2147483648}', "on CUDA0: it asked for 2.0 GB more"),
         ("rpc_unreachable", '{"endpoint": "10.0.0.9:50052"}', "10.0.0.9:50052 does not answer"),
         ("port_taken", '{"port": 8080}', "8080"),

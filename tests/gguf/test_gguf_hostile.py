@@ -319,3 +319,8 @@ def many_fields(count, kind, value, prefix=""):
     names = [f"{prefix}{number}".encode() for number in range(count)]
     body = b"".join(struct.pack("<Q", len(name)) + name + struct.pack("<I", kind) + value for name in names)
     return b"GGUF" + struct.pack("<IQQ", 3, 0, count) + body
+
+
+def test_a_file_cut_within_its_header_is_told_as_too_short_for_what_it_names():
+    words = refusal(b"GGUF" + struct.pack("<IQQ", 3, 292, 30), size_bytes=2000)
+    assert "has 292 tensors, more than a file of 2.0 kB has room for" in words

@@ -210,3 +210,9 @@ def test_what_cannot_be_put_together_is_said(gpus, hint):
     with pytest.raises(BadInput) as caught:
         machine_with(gpus, 64 * GB)
     assert hint in caught.value.hint
+
+
+def test_the_variant_that_was_chosen_stays_whatever_memory_it_is_sold_with():
+    """64 GB are only sold with 40 cores; who picks 30 asks about 30."""
+    assert machine_with(["M3 Max (30-core GPU)"], 64 << 30).gpus[0].name.endswith("M3 Max (30-core GPU)")
+    assert machine_with(["M3 Max"], 64 << 30).gpus[0].name.endswith("M3 Max (40-core GPU)")

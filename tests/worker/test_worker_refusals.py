@@ -95,6 +95,7 @@ def test_a_model_without_a_tokenizer(refused, tmp_path, models):
     answer = refused(tiny_gguf.random_model(tmp_path / "mute.gguf", extra=no_tokenizer))
     assert answer.reason is Reason.UNSUPPORTED_ARCHITECTURE
     assert "tokenizer" in answer.detail
+    assert answer.facts["cannot_chat"] == answer.detail
 
 
 def test_a_context_that_no_memory_could_hold(refused, models):
@@ -233,7 +234,9 @@ def test_partial_lines_of_the_log_are_put_together():
     for level, text in ((2, b"loading "), (5, b"tensors\nnext"), (5, b" line\n"), (4, b"bad\n"), (1, b"debug\n")):
         log._hear(level, text, None)
     assert [(line.level, line.text) for line in log.lines] == [
-        (Level.INFO, "loading tensors"), (Level.INFO, "next line"), (Level.ERROR, "bad"),
+        (Level.INFO, "loading tensors"),
+        (Level.INFO, "next line"),
+        (Level.ERROR, "bad"),
     ]
 
 

@@ -1,6 +1,7 @@
 """Joins what a fit needs: a model's quants, the machine's rooms and speeds, the engine's own plan, what was learnt."""
 
-from collections.abc import Generator, Sequence
+from collections import defaultdict
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -141,10 +142,11 @@ def giving_back(ready: Ready) -> dict[str, int]:
 
 def refreshed(machine: Machine, use: MemoryUse) -> Machine:
     """The machine with what is free at this moment."""
-    free = {one.name: one.total_bytes - one.used_bytes for one in use.gpus if one.total_bytes and one.used_bytes}
-    gpus = tuple(replace(one, free_bytes=free.get(one.name, one.free_bytes)) for one in machine.gpus)
+    free = _free_by_name(use)
+    gpus = tuple(replace(one, free_bytes=next(free[one.name], None) or one.free_bytes) for one in machine.gpus)
     engine = machine.engine
     if engine:
+        free = _free_by_name(use)
         engine = replace(engine, devices=tuple(_refreshed(one, free, use) for one in engine.devices))
     return replace(machine, ram=use.ram, gpus=gpus, engine=engine)
 
@@ -178,10 +180,19 @@ def planned_request(path: str, placement: Placement) -> LoadRequest:
     )
 
 
-def _refreshed(device: EngineDevice, free: dict[str, int], use: MemoryUse) -> EngineDevice:
+def _free_by_name(use: MemoryUse) -> dict[str, Iterator[int | None]]:
+    """What is free on the GPUs of each name, in their order: several may have the same."""
+    free: dict[str, list[int | None]] = defaultdict(list)
+    for one in use.gpus:
+        free[one.name].append(one.total_bytes - one.used_bytes if one.total_bytes and one.used_bytes else None)
+    return defaultdict(lambda: iter(()), {name: iter(sizes) for name, sizes in free.items()})
+
+
+def _refreshed(device: EngineDevice, free: dict[str, Iterator[int | None]], use: MemoryUse) -> EngineDevice:
     if device.kind is DeviceKind.CPU:
         return replace(device, free_bytes=use.ram.available_bytes)
-    return replace(device, free_bytes=free.get(device.description, device.free_bytes))
+    known = next(free[device.description], None)
+    return device if known is None else replace(device, free_bytes=known)
 
 
 def _device_need(held: Sequence[DeviceMemory], extra_bytes: int) -> DeviceNeed:

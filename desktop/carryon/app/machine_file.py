@@ -16,14 +16,17 @@ from carryon.hardware.parts import machine_with, parts
 LARGEST_FILE_BYTES = 1 << 20
 _LARGEST_MEMORY_BYTES = 1 << 50  # a petabyte: beyond it a number is a slip of the pen
 _HINT = (
-    "Write the file with “carryon machine --json” on that machine, "
-    'or by hand: {"gpus": ["RTX 4090"], "ram_gb": 64}.'
+    'Write the file with “carryon machine --json” on that machine, or by hand: {"gpus": ["RTX 4090"], "ram_gb": 64}.'
 )
 
 
 def read_machine_file(path: Path) -> Machine:
     """The machine that a file describes. Raises BadInput, saying what is wrong with it."""
     name = path.name
+    if path.is_dir():
+        raise BadInput(f"“{path}” is a folder, not a machine file.", _HINT)
+    if path.exists() and not path.is_file():
+        raise BadInput(f"“{path}” is no file with text in it.", _HINT)
     if not path.is_file():
         raise BadInput(f"There is no machine file “{path}”.", _HINT)
     if path.stat().st_size > LARGEST_FILE_BYTES:
@@ -60,7 +63,7 @@ def _short(fields: dict[str, Any], name: str) -> Machine:
     gpus, ram_gb = fields.get("gpus", []), fields["ram_gb"]
     if not isinstance(gpus, list) or not all(isinstance(gpu, str) for gpu in gpus):
         raise BadInput(f"“gpus” in {name} is not a list of names.", _HINT)
-    if isinstance(ram_gb, bool) or not isinstance(ram_gb, int | float):
+    if _is_no_number(ram_gb):
         raise BadInput(f"“ram_gb” in {name} is not a number.", _HINT)
     _check_size("ram_gb", ram_gb * MEMORY_GB, name)
     return machine_with(gpus, round(ram_gb * MEMORY_GB))
@@ -83,12 +86,17 @@ def _sizes(fields: Any, where: str = "") -> Iterator[tuple[str, Any]]:
 def _check_size(where: str, size: Any, name: str) -> None:
     if size is None:
         return
-    if isinstance(size, bool) or not isinstance(size, int | float):
+    if _is_no_number(size):
         raise BadInput(f"“{where}” in {name} is not a number.", _HINT)
     if size < 0:
         raise BadInput(f"“{where}” in {name} is negative; no machine has less than no memory.", _HINT)
     if not size <= _LARGEST_MEMORY_BYTES:
         raise BadInput(f"“{where}” in {name} is larger than any machine's memory.", _HINT)
+
+
+def _is_no_number(value: Any) -> bool:
+    """NaN, which Python's reader of JSON lets pass, says so itself."""
+    return isinstance(value, bool) or not isinstance(value, int | float) or value != value
 
 
 def _usable(machine: Machine, name: str) -> Machine:

@@ -59,6 +59,8 @@ def find(named: str, home: Home) -> ModelFile:
     path = Path(named).expanduser()
     if path.is_file():
         return ModelFile(path.absolute(), path.stem, str(path.absolute()))
+    if path.exists() and not path.is_dir():
+        raise BadInput(f"“{named}” is no ordinary file.", "Name a GGUF file on a disk.")
     wanted = named.lower().removesuffix(".gguf")
     found = [one for one in library(home) if wanted in _names(one, home)]
     if len(found) == 1:

@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _file(source: str, where: Home) -> Path:
-    if Path(source).is_dir():
+    if source and Path(source).is_dir():
         raise BadInput(f"“{source}” is a folder.", "Name one GGUF file in it.")
     return find(source, where).path
 

@@ -88,6 +88,8 @@ def _truncated(refused: Refused, name: str) -> _Words:
 
 
 def _unsupported(refused: Refused, name: str) -> _Words:
+    if why := refused.facts.get("cannot_chat"):  # known to the engine, and of no use here
+        return f"{name} cannot chat: {why}.", "Choose a model that was made for chats."
     architecture = refused.facts.get("architecture") or "unknown"
     return (
         f"{name} has the architecture “{architecture}”, which this build of llama.cpp does not know.",

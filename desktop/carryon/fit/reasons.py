@@ -95,7 +95,8 @@ def _next_better(best: Fit, fits: Sequence[Fit]) -> Iterator[str]:
     name = nearest.candidate.quant
     if nearest.verdict is Verdict.SPLIT and best.verdict is Verdict.GPU:
         gpus = "GPUs" if len(best.need.gpus) > 1 else "GPU"
-        yield f"{name} would not fit on the {gpus} alone: {words.split_text(nearest)}, {words.pace_text(nearest.decode)}."
+        instead = f"{words.split_text(nearest)}, {words.pace_text(nearest.decode)}"
+        yield f"{name} would not fit on the {gpus} alone: {instead}."
     elif nearest.verdict is Verdict.TOO_BIG:
         yield f"{name} would be too big by {memory_text(nearest.missing_bytes)}."
     elif nearest.verdict is Verdict.DISK:

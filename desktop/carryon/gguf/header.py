@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from carryon.base.errors import BadFile
 from carryon.base.files import disk_errors
+from carryon.base.units import bytes_text
 from carryon.gguf.cursor import FORMATS, WIDTHS, Cursor, Prefix, PrefixEnds, Source, WholeFile, quoted
 from carryon.gguf.quants import GGML_TYPES, file_type_name
 from carryon.gguf.tensors import TensorInfo, read_tensors, refuse_overlaps
@@ -235,7 +236,10 @@ class _Reader:
 
     def _check_count(self, of_what: str, count: int, most: int, least_bytes: int) -> None:
         self._cursor.place = "its start"
-        if count > most or count * least_bytes > self._cursor.size_bytes:
+        if most >= count > self._cursor.size_bytes // least_bytes:
+            room = bytes_text(self._cursor.size_bytes)
+            self._cursor.damaged(f"{count:,} {of_what}, more than a file of {room} has room for")
+        if count > most:
             self._cursor.damaged(f"an impossible number of {of_what} ({count:,})")
 
     def _value(self, name: str) -> None:

@@ -138,7 +138,8 @@ def _wanted(name: str, ram_bytes: int) -> Part:
     part = part_named(name) or part_named(name, ram_bytes)
     if part is None:
         raise BadInput(f"“{name}” is not a known GPU.", "Choose one from the list, or write it as its maker does.")
-    return part if not part.is_unified else part_named(name, ram_bytes) or part
+    is_exact = name.casefold() in (part.name.casefold(), part.full_name.casefold())
+    return part if is_exact or not part.is_unified else part_named(name, ram_bytes) or part
 
 
 def _usual_cpu(found: Sequence[Part]) -> str:

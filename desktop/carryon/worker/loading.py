@@ -53,7 +53,7 @@ def load(request: LoadRequest, log: EngineLog, on_progress: Callable[[float], No
 
 def _check_kind(model: Model) -> None:
     if why := model.why_it_cannot_chat():
-        facts = {"architecture": model.architecture}
+        facts = {"architecture": model.architecture, "cannot_chat": why}
         raise LoadRefused(Refused(Reason.UNSUPPORTED_ARCHITECTURE, why, facts))
 
 
