@@ -36,7 +36,10 @@ READY = Ready(
     n_ctx=4096,
     n_ctx_train=8192,
     has_chat_template=True,
-    memory=(DeviceMemory("RPC0", "far away", DeviceKind.RPC, 1, 2, 3, 4),),
+    memory=(
+        DeviceMemory("RPC0", "far away", DeviceKind.RPC, 1, 2, 3, 4),
+        DeviceMemory("CPU", "here", DeviceKind.CPU, 9, 0, 0, 0, mapped_bytes=7),
+    ),
     load_ms=12.5,
     notices=("said",),
 )

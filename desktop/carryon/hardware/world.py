@@ -1,13 +1,13 @@
 """Whom a probe asks: the system's files, NVIDIA's library, sysctl, the engine. A test hands in others."""
 
 import importlib
-import importlib.util
 import os
 import platform
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ def find_engine() -> Path | None:
     """The folder of the engine's libraries, as its bindings look for it; None where they are not installed."""
     if told := os.environ.get("LLAMA_CPP_LIB_PATH"):
         return Path(told)
-    spec = importlib.util.find_spec("llama_cpp")   # which imports nothing of it
+    spec = PathFinder.find_spec("llama_cpp")   # which imports nothing
     folders = spec.submodule_search_locations if spec else None
     return Path(next(iter(folders))) / "lib" if folders else None
 
