@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -9,7 +10,12 @@ from dataclasses import dataclass
 import pytest
 from fakes.header_models import write_header_model
 
+from carryon.app.fitting import Fitting
+from carryon.app.machine_file import read_machine_file
+from carryon.base.jobs import drained
+from carryon.cli.fit_report import as_text
 from carryon.cli.main import run
+from carryon.fit.plan import Wishes, plan
 
 KEYS = {"verdict", "model", "plan", "devices", "tokens_per_s", "reasons", "repairs", "basis"}
 DEVICE_KEYS = {"name", "weights_bytes", "kv_bytes", "compute_bytes", "output_bytes", "reserve_bytes", "free_bytes",
@@ -95,6 +101,54 @@ def test_kv_q8_0_saves_just_what_its_blocks_say(fit_json, qwen, gaming_pc):
     assert sizes["q8_0"] * 32 * 2 == sizes["f16"] * 34
 
 
+def test_a_context_may_be_written_as_the_window_does(fit_json, qwen, gaming_pc):
+    for written in ("8k", "8,192", "8192"):
+        assert fit_json(qwen, "--machine", gaming_pc, "--ctx", written)["plan"]["ctx"] == 8192
+
+
+def test_a_repair_can_be_typed_and_does_what_it_says(fit, tmp_path):
+    """On the machine and for the quant that were asked about."""
+    model = write_header_model("llama31-8b", tmp_path / "a model-Q4_K_M.gguf", "Q4_K_M")
+    machine = tmp_path / "a pc.json"
+    machine.write_text('{"gpus": ["RTX 4060"], "ram_gb": 32}')
+    asked = (model, "--machine", machine, "--quant", "Q5_K_M", "--ctx", "32k")
+    found = json.loads(fit(*asked, "--json").stdout)["repairs"]
+    typed = [line.strip() for line in fit(*asked).stdout.splitlines() if line.startswith("    carryon fit ")]
+    assert found
+    for repair, command in zip(found, typed, strict=True):
+        done = json.loads(fit(*shlex.split(command)[2:], "--json").stdout)
+        assert (done["verdict"], done["plan"]) == (repair["verdict"], repair["plan"])
+
+
+def test_nothing_is_said_twice(fit, tmp_path, gaming_pc):
+    model = write_header_model("dsv3", tmp_path / "big-Q8_0.gguf", "Q8_0")
+    lines = fit(model, "--machine", gaming_pc).stdout.splitlines()
+    heading = lines[: lines.index("")]
+    assert heading[1].endswith("It can be loaded anyway, but that may fail.")
+    assert sum("may fail" in line for line in heading) == 1
+    assert not any("for answers" in line for line in heading)  # what cannot be loaded has no speed
+
+
+@pytest.mark.parametrize("width", [80, 60, 20])
+def test_a_narrow_terminal_gets_fewer_columns_and_wrapped_words(fitting_subject, width):
+    subject, made = fitting_subject
+    text = as_text(subject, made, "carryon fit x", width)
+    heading, _, table = text.partition("\n\n")
+    assert all(len(line) <= max(width, 40) for line in heading.splitlines())
+    assert ("Bits/weight" in table, "Quality" in table) == (False, False)
+    assert "Bits/weight" in as_text(subject, made, "carryon fit x", 1000)
+    assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.fixture
+def fitting_subject(carryon_home, qwen, gaming_pc):
+    fitting = Fitting(carryon_home)
+    subject = drained(fitting.reading(qwen))
+    site = fitting.site(read_machine_file(gaming_pc), is_here=False)
+    yield subject, plan(subject.candidates, site, Wishes(quant="Q4_K_M"))
+    fitting.close()
+
+
 def test_best_leaves_the_quant_to_the_plan(fit_json, tmp_path, qwen):
     small = tmp_path / "small.json"
     small.write_text('{"gpus": ["RTX 4060"], "ram_gb": 32}')
@@ -138,6 +192,10 @@ def test_exact_for_another_machine_says_that_it_cannot(fit, qwen, gaming_pc):
         (("{qwen}", "--ctx", "0"), "context"),
         (("{qwen}", "--ctx", "1000000000000"), "context"),
         (("{qwen}", "--ctx", "-5"), "context"),
+        (("{qwen}", "--ctx", "abc"), "“abc” is no number of tokens"),
+        (("{qwen}", "--ctx", "9" * 50), "no number of tokens"),
+        (("{qwen}", "--kv", "q9"), "no KV cache type “q9”"),
+        (("{qwen}", "--parallel", "two"), "“two” is no whole number"),
         (("{qwen}", "--gpu-layers", "many"), "GPU layers"),
         (("{qwen}", "--gpu-layers", "-3"), "layers"),
         (("{qwen}", "--ubatch", "0"), "batch"),
@@ -149,6 +207,8 @@ def test_exact_for_another_machine_says_that_it_cannot(fit, qwen, gaming_pc):
         (("{alien}",), "warp9"),
         (("{absent}",), "no model"),
         (("owner/repo:Q4_K_M",), "no model"),
+        (("",), "no model"),
+        (("{qwen}", "--machine", "{folder}"), "is a folder"),
         (("{qwen}", "--machine", "{negative}"), "negative"),
         (("{qwen}", "--machine", "{text}"), "not JSON"),
         (("{qwen}", "--machine", "{absent}"), "no machine file"),

@@ -3,6 +3,7 @@
 import argparse
 import json
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from carryon.base.jobs import drained
 from carryon.base.log import start_log
 from carryon.base.paths import Home
 from carryon.cli.fit_report import as_json, as_text
-from carryon.cli.loading import this_home
+from carryon.cli.loading import this_home, tokens, whole
 from carryon.fit.answers import Fit, Plan, Site, Wishes
 from carryon.fit.plan import plan
 from carryon.gguf.quants import KvType
@@ -40,6 +41,9 @@ A machine file is what “carryon machine --json” prints, or {"gpus": ["RTX 40
 """
 
 
+_KV_TYPES = ", ".join(one.value for one in KvType)
+
+
 def add_parser(commands: Any) -> None:
     """Registers the command."""
     parser = commands.add_parser(
@@ -51,12 +55,12 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("source", metavar="SOURCE", help="a GGUF file, a name in the library, or 'guide'")
     parser.add_argument("--quant", metavar="TYPE", help="judge this quant type instead of the file's own; 'best' picks")
-    parser.add_argument("--ctx", type=int, metavar="N", help="context length in tokens (default: chosen)")
-    parser.add_argument("--kv", choices=[one.value for one in KvType], help="how the KV cache is stored")
+    parser.add_argument("--ctx", type=tokens, metavar="N", help="context length in tokens (default: chosen)")
+    parser.add_argument("--kv", type=_kv_type, metavar="TYPE", help=f"how the KV cache is stored: {_KV_TYPES}")
     parser.add_argument("--gpu-layers", default="auto", metavar="N", help="layers on the GPU, 'auto' or 'all'")
-    parser.add_argument("--cpu-experts", type=int, metavar="N", help="keep the experts of the first N layers in RAM")
-    parser.add_argument("--ubatch", type=int, metavar="N", help="tokens computed together when a prompt is read")
-    parser.add_argument("--parallel", type=int, default=1, metavar="N", help="conversations that share the context")
+    parser.add_argument("--cpu-experts", type=whole, metavar="N", help="keep the experts of the first N layers in RAM")
+    parser.add_argument("--ubatch", type=whole, metavar="N", help="tokens computed together when a prompt is read")
+    parser.add_argument("--parallel", type=whole, default=1, metavar="N", help="conversations that share the context")
     parser.add_argument("--machine", type=Path, metavar="FILE", help="another machine, as JSON")
     parser.add_argument("--exact", action="store_true", help="wait for the engine's own plan")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -95,12 +99,19 @@ def _wishes(arguments: argparse.Namespace, subject: Subject) -> Wishes:
     return Wishes(
         quant=_quant(arguments.quant, subject),
         n_ctx=arguments.ctx,
-        kv_type=KvType(arguments.kv) if arguments.kv else None,
+        kv_type=arguments.kv,
         n_gpu_layers=_layers(arguments.gpu_layers, subject),
         n_cpu_experts=arguments.cpu_experts,
         n_ubatch=arguments.ubatch,
         n_parallel=arguments.parallel,
     )
+
+
+def _kv_type(word: str) -> KvType:
+    try:
+        return KvType(word.lower())
+    except ValueError:
+        raise BadInput(f"There is no KV cache type “{word}”.", f"Known are {_KV_TYPES}.") from None
 
 
 def _quant(named: str | None, subject: Subject) -> str | None:
@@ -143,4 +154,11 @@ def _print(arguments: argparse.Namespace, subject: Subject, made: Plan) -> None:
     if arguments.json:
         print(json.dumps(as_json(subject, made), indent=2))
     else:
-        print(as_text(subject, made, f"carryon fit {shlex.quote(arguments.source)}"))
+        asked = ["carryon", "fit", arguments.source]
+        asked += ["--machine", str(arguments.machine)] if arguments.machine else []
+        print(as_text(subject, made, shlex.join(asked), _width()))
+
+
+def _width() -> int:
+    """Of the terminal; what is written into a file or another program has room for all."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000

@@ -1,7 +1,7 @@
 """A plan as a report for a terminal and as JSON for other programs."""
 
 import shlex
-from dataclasses import replace
+import textwrap
 from typing import Any
 
 from carryon.app.fitting import Subject
@@ -11,7 +11,10 @@ from carryon.fit.answers import Change, Fit, Plan, Repair, Verdict, Wishes
 from carryon.fit.memory import DeviceNeed
 from carryon.fit.quality import quality_of
 from carryon.fit.room import Room, Rooms
+from carryon.hardware.machine import told_apart
 
+_INDENT = "  "
+_BITS, _QUALITY = 2, 6  # columns of the table of quants
 _MARKS = {Verdict.GPU: "✓", Verdict.SPLIT: "◐", Verdict.RAM: "○", Verdict.DISK: "▽", Verdict.TOO_BIG: "✗"}
 
 
@@ -104,73 +107,93 @@ def _row_json(fit: Fit) -> dict[str, Any]:
     }
 
 
-def as_text(subject: Subject, made: Plan, command: str) -> str:
-    """The answer for people; `command` is how it was asked, so that repairs can be typed."""
-    parts = (_heading(subject, made), _device_table(made), _try(made, command), _quant_table(made))
+def as_text(subject: Subject, made: Plan, command: str, width: int) -> str:
+    """The answer for people, in so many columns where words can give way.
+
+    `command` is how it was asked, so that repairs can be typed.
+    """
+    heading = _wrapped(_heading(subject, made), width)
+    parts = (heading, _device_table(made), _try(made, command, subject.chosen), _quant_table(made, width))
     return "\n\n".join(part for part in parts if part)
 
 
-def _heading(subject: Subject, made: Plan) -> str:
+def _wrapped(lines: list[str], width: int) -> str:
+    """What does not fit goes on under its words; a terminal that is hardly there is not wrapped for."""
+    wide = max(width, 40)
+    return "\n".join(
+        textwrap.fill(line, wide, subsequent_indent=_INDENT, break_long_words=False, break_on_hyphens=False)
+        for line in lines
+    )
+
+
+def _heading(subject: Subject, made: Plan) -> list[str]:
     best, shape = made.best, made.best.candidate.shape
     trained = f"trained for {context_text(shape.n_ctx_train)}" if shape.n_ctx_train else "trained context unknown"
-    facts = f"{shape.n_params / 1e9:.2f} B parameters, {shape.n_layers} layers, {trained}"
-    lines = [
-        f"{subject.name} {best.candidate.quant}: {bytes_text(shape.size_bytes)}, {facts}",
-        f"{_MARKS[best.verdict]} {words.verdict_sentence(best, made.rooms)}",
-        f"  {words.pace_text(best.decode)} for answers, {words.pace_text(best.prefill)} for prompts",
-        f"  {words.basis_text(best)}",
-    ]
-    return "\n".join([*lines, *(f"  {reason}" for reason in made.reasons)])
+    facts = f"{words.parameters_text(shape.n_params)}, {shape.n_layers} layers, {trained}"
+    verdict = words.verdict_sentence(best, made.rooms)
+    pace = f"{words.pace_text(best.decode)} for answers, {words.pace_text(best.prefill)} for prompts"
+    said = [words.raised(pace)] if best.decode.high > 0 else []  # what cannot be loaded has no speed
+    said += [words.raised(words.basis_text(best)), *words.beside(verdict, made.reasons)]
+    first = f"{subject.name} {best.candidate.quant}: {bytes_text(shape.size_bytes)}, {facts}"
+    return [first, f"{_MARKS[best.verdict]} {verdict}", *(f"{_INDENT}{one}" for one in said)]
 
 
 def _device_table(made: Plan) -> str:
     head = ("", "weights", "KV cache", "compute", "reserve", "free now", "of")
-    rows = [_device_row(room, need) for room, need in _rooms_and_needs(made.best, made.rooms)]
+    pairs = _rooms_and_needs(made.best, made.rooms)
+    names = told_apart([words.short_name(room.label) for room, _ in pairs])
+    rows = [_device_row(name, room, need) for name, (room, need) in zip(names, pairs, strict=True)]
     return table([head, *rows])
 
 
-def _device_row(room: Room, need: DeviceNeed) -> tuple[str, ...]:
+def _device_row(name: str, room: Room, need: DeviceNeed) -> tuple[str, ...]:
     sizes = (
         need.weights_bytes + need.extra_bytes, need.kv_bytes, need.compute_bytes + need.output_bytes,
         room.reserve_bytes, room.free_bytes, room.total_bytes,
     )  # fmt: skip
-    return (room.label, *(memory_text(size) if size else NOT_MEASURED for size in sizes))
+    return (name, *(memory_text(size) if size else NOT_MEASURED for size in sizes))
 
 
-def _try(made: Plan, command: str) -> str:
-    lines = [f"  {words.repair_text(one, made.best)}{_as_options(one, made, command)}" for one in made.repairs]
+def _try(made: Plan, command: str, own_quant: str | None) -> str:
+    lines = [f"  {words.repair_text(one, made.best)}{_as_options(one, command, own_quant)}" for one in made.repairs]
     return "\n".join(["Try:", *lines]) if lines else ""
 
 
-def _as_options(repair: Repair, made: Plan, command: str) -> str:
+def _as_options(repair: Repair, command: str, own_quant: str | None) -> str:
     if repair.change is Change.PROGRAM:
         return ""
-    return f"\n    {command} {shlex.join(options(repair.wishes, made))}"
+    return f"\n    {command} {shlex.join(_options(repair.wishes, own_quant))}"
 
 
-def options(wishes: Wishes, made: Plan) -> list[str]:
-    """The options of `carryon fit` that ask for these wishes."""
-    given = replace(wishes, quant=None if wishes.quant == made.wishes.quant else wishes.quant)
+def _options(wishes: Wishes, own_quant: str | None) -> list[str]:
+    """The options of `carryon fit` that ask for these wishes; the quant of the file itself need not be named."""
     pairs = (
-        ("--quant", given.quant), ("--ctx", given.n_ctx), ("--kv", given.kv_type), ("--ubatch", given.n_ubatch),
-        ("--gpu-layers", given.n_gpu_layers), ("--cpu-experts", given.n_cpu_experts),
-        ("--parallel", given.n_parallel if given.n_parallel != 1 else None),
+        ("--quant", wishes.quant if wishes.quant != own_quant else None), ("--ctx", wishes.n_ctx),
+        ("--kv", wishes.kv_type), ("--ubatch", wishes.n_ubatch), ("--gpu-layers", wishes.n_gpu_layers),
+        ("--cpu-experts", wishes.n_cpu_experts), ("--parallel", wishes.n_parallel if wishes.n_parallel != 1 else None),
     )  # fmt: skip
     return [word for name, value in pairs if value is not None for word in (name, str(value))]
 
 
-def _quant_table(made: Plan) -> str:
+def _quant_table(made: Plan, width: int) -> str:
+    """Where the columns have no room, what the others tell nearly as well goes first."""
     ctx = context_text(made.best.placement.n_ctx)
     head = ("Quant", "Size", "Bits/weight", f"Memory at {ctx}", "Verdict", "Tokens/s", "Quality")
-    return table([head, *(_quant_row(one, is_best=one.candidate is made.best.candidate) for one in made.fits)])
+    rows = [head, *(_quant_row(one, is_best=one.candidate is made.best.candidate) for one in made.fits)]
+    shown = table(rows)
+    for column in (_BITS, _QUALITY):
+        if max(map(len, shown.splitlines())) > width:
+            rows = [(*row[:column], "", *row[column + 1 :]) for row in rows]
+            shown = table(rows)
+    return f"{shown}\n* judged above   (here) on this disk"
 
 
 def _quant_row(fit: Fit, *, is_best: bool) -> tuple[str, ...]:
     shape = fit.candidate.shape
-    quality = quality_of(fit.candidate.quant)
+    quality = quality_of(fit.candidate.quant, architecture=shape.architecture)
     return (
         f"{fit.candidate.quant}{' *' if is_best else ''}{' (here)' if fit.candidate.path else ''}",
-        bytes_text(shape.size_bytes),
+        bytes_text(shape.size_bytes or shape.weights_bytes),
         f"{shape.bits_per_weight:.1f}",
         memory_text(fit.need.total_bytes),
         f"{_MARKS[fit.verdict]} {words.verdict_text(fit)}",
@@ -184,8 +207,10 @@ def _rooms_and_needs(fit: Fit, rooms: Rooms) -> list[tuple[Room, DeviceNeed]]:
 
 
 def table(rows: list[tuple[str, ...]]) -> str:
-    """Columns as wide as their longest cell; the first one and words to the left, sizes to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    """Columns as wide as their longest cell, empty ones left out; the first one and words to the left, sizes right."""
+    filled = [column for column in range(len(rows[0])) if column == 0 or any(row[column] for row in rows)]
+    rows = [tuple(row[column] for column in filled) for row in rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(filled))]
     lefts = [column == 0 or not any(row[column][:1].isdigit() for row in rows) for column in range(len(widths))]
     return "\n".join(
         "  ".join(

@@ -30,7 +30,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a GGUF file, a name in the library, or 'guide'")
     load = parser.add_argument_group("loading")
     load.add_argument(
-        "--ctx", type=_positive, metavar="TOKENS", help="context length (default: what fits well, 4096 to 16384)"
+        "--ctx", type=_context, metavar="TOKENS", help="context length (default: what fits well, 4096 to 16384)"
     )
     load.add_argument(
         "--gpu-layers",
@@ -150,6 +150,29 @@ def _show_progress(news: Loading | None) -> None:
     if news is not None and sys.stderr.isatty():
         sys.stderr.write(f"\rLoading {news.fraction:4.0%}\r" if news.fraction < 1 else "\r            \r")
         sys.stderr.flush()
+
+
+def tokens(word: str) -> int:
+    """'8192', '8,192' and '8k' as the window takes them. How many are too many is the plan's to say."""
+    plain = word.strip().lower().replace(",", "")
+    digits = plain.removesuffix("k")
+    if not digits.lstrip("-").isdecimal() or len(digits) > 30:
+        raise BadInput(f"“{word}” is no number of tokens.", "Write it like 8192 or 8k.")
+    return int(digits) * (1024 if plain != digits else 1)
+
+
+def whole(word: str) -> int:
+    """Any whole number; whether it makes sense is the plan's to say."""
+    if not word.strip().lstrip("-").isdecimal() or len(word) > 30:
+        raise BadInput(f"“{word}” is no whole number.", "“carryon fit --help” shows what each option takes.")
+    return int(word)
+
+
+def _context(word: str) -> int:
+    value = tokens(word)
+    if not 0 < value < 1 << 31:
+        raise argparse.ArgumentTypeError(f"{word} is not a number above 0")
+    return value
 
 
 def _positive(word: str) -> int:

@@ -17,8 +17,8 @@ _INPUT_ERRORS = (BadInput, BadFile, ContextFull, EngineRefused, Unsupported)
 
 def run(words: Sequence[str]) -> int:
     """Runs one command: 0 done, 1 failed, 2 bad input, 130 interrupted."""
-    arguments = _parser(words).parse_args(words)
     try:
+        arguments = _parser(words).parse_args(words)
         return int(arguments.run(arguments))
     except AppError as error:
         print(f"carryon: {error.message}", file=sys.stderr)

@@ -167,6 +167,13 @@ def within_text(share: float) -> str:
     return f"within {percent:.0f} %" if percent >= 1 else f"within {max(percent, 0.1):.1f} %"
 
 
+def parameters_text(n_params: int) -> str:
+    """'8.2 B parameters', '135 M parameters'."""
+    if n_params >= 1e9:
+        return f"{n_params / 1e9:.1f} B parameters"
+    return f"{n_params / 1e6:.0f} M parameters" if n_params >= 1e7 else f"{n_params / 1e6:.1f} M parameters"
+
+
 def quality_text(quality: Quality) -> str:
     """'good', 'near lossless'."""
     return GRADES[quality.grade]

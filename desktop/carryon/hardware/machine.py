@@ -1,5 +1,6 @@
 """What a machine is: frozen values, in bytes; None means that nobody could measure it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -127,3 +128,9 @@ class MemoryUse:
 
     ram: Memory
     gpus: tuple[GpuUse, ...] = ()
+
+
+def told_apart(names: Sequence[str]) -> list[str]:
+    """Several of one name are numbered."""
+    counts = {name: iter(range(1, names.count(name) + 1)) for name in names}
+    return [f"{name} ({next(counts[name])})" if names.count(name) > 1 else name for name in names]

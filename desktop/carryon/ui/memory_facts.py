@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from carryon.engine.protocol import DeviceKind, DeviceMemory, Ready
-from carryon.hardware.machine import EngineDevice, GpuUse, Machine, MemoryUse
+from carryon.hardware.machine import EngineDevice, GpuUse, Machine, MemoryUse, told_apart
 
 if TYPE_CHECKING:  # the first frame needs no plan
     from carryon.fit.memory import DeviceNeed
@@ -64,17 +64,11 @@ def fit_bars(fit: "Fit", rooms: "Rooms") -> tuple[DeviceBar, ...]:
     """A bar for every device that a model could lie on, GPUs first; one bar where they all share one memory."""
     if rooms.is_unified:
         return (_fit_bar("Unified memory", rooms.ram, (fit.need.ram, *fit.need.gpus)),)
-    gpus = zip(_told_apart([room.label for room in rooms.gpus]), rooms.gpus, fit.need.gpus, strict=True)
+    gpus = zip(told_apart([room.label for room in rooms.gpus]), rooms.gpus, fit.need.gpus, strict=True)
     return (
         *(_fit_bar(name, room, (need,)) for name, room, need in gpus),
         _fit_bar(rooms.ram.label, rooms.ram, (fit.need.ram,)),
     )
-
-
-def _told_apart(names: Sequence[str]) -> list[str]:
-    """Several of one name are numbered."""
-    counts = {name: iter(range(1, names.count(name) + 1)) for name in names}
-    return [f"{name} ({next(counts[name])})" if names.count(name) > 1 else name for name in names]
 
 
 def _fit_bar(name: str, room: "Room", needs: "Sequence[DeviceNeed]") -> DeviceBar:

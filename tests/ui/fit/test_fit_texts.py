@@ -33,7 +33,7 @@ def form(best=BEST, fits=FITS, rooms=ROOMS, wishes=Wishes(), **changes):  # noqa
     [(8_190_735_360, "8.2 B parameters"), (135_000_000, "135 M parameters"), (2_400_000, "2.4 M parameters")],
 )
 def test_parameters_are_counted_as_people_do(n_params, words):
-    assert texts.parameters_text(n_params) == words
+    assert texts.words.parameters_text(n_params) == words
 
 
 @pytest.mark.parametrize(

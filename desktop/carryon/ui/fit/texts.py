@@ -96,7 +96,7 @@ def facts_text(form: Form) -> str:
     if form.subject is None:
         return ""
     shape = (form.fit.candidate if form.fit else form.subject.named).shape
-    facts = [shape.architecture, f"{shape.n_layers} layers", parameters_text(shape.n_params)]
+    facts = [shape.architecture, f"{shape.n_layers} layers", words.parameters_text(shape.n_params)]
     if shape.is_moe:
         facts.append(f"{shape.n_experts_used} of {shape.n_experts} experts a token")
     facts.append(_trained_text(shape))
@@ -105,13 +105,6 @@ def facts_text(form: Form) -> str:
 
 def _trained_text(shape: ModelShape) -> str:
     return f"trained for {context_text(shape.n_ctx_train)} tokens" if shape.n_ctx_train else "trained context unknown"
-
-
-def parameters_text(n_params: int) -> str:
-    """'8.2 B parameters', '135 M parameters'."""
-    if n_params >= 1e9:
-        return f"{n_params / 1e9:.1f} B parameters"
-    return f"{n_params / 1e6:.0f} M parameters" if n_params >= 1e7 else f"{n_params / 1e6:.1f} M parameters"
 
 
 def machine_text(machine: Machine | None) -> str:
@@ -298,7 +291,7 @@ def reasons(form: Form) -> tuple[str, ...]:
 def sketch_text(parameters: Parameters) -> str:
     """'8.0 B parameters · 16.1 GB as F16'."""
     shape = sketched(parameters)
-    return f"{parameters_text(shape.n_params)} · {bytes_text(shape.size_bytes)} as F16"
+    return f"{words.parameters_text(shape.n_params)} · {bytes_text(shape.size_bytes)} as F16"
 
 
 METHODS = {Method.FULL: "Full fine-tuning", Method.LORA: "LoRA, rank 16", Method.QLORA: "QLoRA, 4 bits, rank 16"}
