@@ -180,14 +180,23 @@ def _peak_of_two(work: Work) -> int:
 
 
 def _lay_out(arena: Arena, programs: Sequence[Program], at: dict[int, int], batch: Batch) -> None:
-    take, give, without_cells = arena.take, arena.give, batch.without_cells
-    for program in programs:
-        for slot, size in _moves(program, batch if program.knows_cells else without_cells):
-            if size > 0:
-                at[slot] = take(size)
-            elif slot in at:
-                give(at.pop(slot), -size)
-        at = {0: at[program.out]} if program.out in at else {}
+    for program, run in groupby(programs):
+        moves = _moves(program, batch if program.knows_cells else batch.without_cells)
+        for _ in run:
+            before = [block[:] for block in arena.blocks], at.copy()
+            _move(arena, moves, at)
+            at = {0: at[program.out]} if program.out in at else {}
+            if (arena.blocks, at) == before:  # and so would the next one leave it
+                break
+
+
+def _move(arena: Arena, moves: Iterable[tuple[int, int]], at: dict[int, int]) -> None:
+    take, give = arena.take, arena.give
+    for slot, size in moves:
+        if size > 0:
+            at[slot] = take(size)
+        elif slot in at:
+            give(at.pop(slot), -size)
 
 
 @lru_cache(maxsize=4096)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate
 
-from carryon.fit.placement import CONTEXT_PADDING, Placement, padded
+from carryon.fit.placement import CONTEXT_PADDING, Load, Placement, padded
 from carryon.fit.remembered import per_family
 from carryon.fit.room import Backend, Rooms
 from carryon.fit.spread import Span, Spread
@@ -14,21 +14,12 @@ from carryon.gguf.shape import Attention, LayerShape, ModelShape
 
 
 @dataclass(frozen=True)
-class CacheSums:
+class _Sums:
     """The cache of a shape in one type on one kind of device; sums[i] = bytes of the layers before layer i."""
 
     by_window: tuple[tuple[int, tuple[int, ...]], ...]  # window -> bytes per cell of the layers with that window
     fixed: tuple[int, ...]  # padding that does not grow with the context
     recurrent: tuple[int, ...]  # per sequence
-
-    def of(self, span: Span, placement: Placement) -> int:
-        """The bytes of a run of layers."""
-        n_parallel, n_ctx, n_tokens = placement.n_parallel, placement.n_ctx_each, placement.n_tokens
-        total = self.fixed[span.end] - self.fixed[span.first]
-        total += (self.recurrent[span.end] - self.recurrent[span.first]) * n_parallel
-        for window, sums in self.by_window:
-            total += (sums[span.end] - sums[span.first]) * cells(window, n_ctx, n_tokens) * n_parallel
-        return total
 
 
 def cells(window: int, n_ctx: int, n_tokens: int) -> int:
@@ -37,10 +28,22 @@ def cells(window: int, n_ctx: int, n_tokens: int) -> int:
 
 
 @per_family
-def cache_sums(shape: ModelShape, kv_type: KvType, backend: Backend) -> CacheSums:
-    """The sums of a shape on such a device; walks all layers, once."""
+def cache_sums(shape: ModelShape, load: Load, backend: Backend) -> tuple[int, ...]:
+    """The bytes of the first 0, 1, 2 ... layers of a shape together, with such a context on such a device."""
+    known = _sums(shape, load.kv_type, backend)
+    fixed = zip(known.fixed, known.recurrent, strict=True)
+    sums = [padding + recurrent * load.n_parallel for padding, recurrent in fixed]
+    for window, per_cell in known.by_window:
+        n_cells = cells(window, load.n_ctx, load.n_tokens) * load.n_parallel
+        sums = [one + n_cells * each for one, each in zip(sums, per_cell, strict=True)]
+    return tuple(sums)
+
+
+@per_family
+def _sums(shape: ModelShape, kv_type: KvType, backend: Backend) -> _Sums:
+    """Walks all layers, once."""
     windows = sorted({layer.attention.window for layer in shape.layers if layer.attention})
-    return CacheSums(
+    return _Sums(
         by_window=tuple(
             (window, _running(_cell_bytes(one, window, kv_type) for one in shape.layers)) for window in windows
         ),
@@ -51,13 +54,17 @@ def cache_sums(shape: ModelShape, kv_type: KvType, backend: Backend) -> CacheSum
 
 def cache_bytes(shape: ModelShape, spread: Spread, placement: Placement, rooms: Rooms) -> tuple[int, tuple[int, ...]]:
     """The RAM's cache and that of every GPU: a layer's cache lies where the layer lies."""
-    kv_type = placement.kv_type
-    ram = cache_sums(shape, kv_type, Backend.CPU).of(spread.ram, placement)
-    gpus = (
-        cache_sums(shape, kv_type, room.backend).of(span, placement)
+    load = placement.load
+    gpus = [
+        _between(cache_sums(shape, load, room.backend), span) if span.end else 0
         for span, room in zip(spread.gpus, rooms.gpus, strict=True)
-    )
+    ]
+    ram = _between(cache_sums(shape, load, Backend.CPU), spread.ram) if spread.ram.end else 0
     return ram, tuple(gpus)
+
+
+def _between(sums: tuple[int, ...], span: Span) -> int:
+    return sums[span.end] - sums[span.first]
 
 
 def rows(attention: Attention) -> tuple[int, ...]:

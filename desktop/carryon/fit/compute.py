@@ -5,8 +5,8 @@ from typing import NamedTuple
 from carryon.fit.body import Batch, Work, body_of, layers_with_staged_experts, peak_bytes, staged_layers
 from carryon.fit.flow import Program, Width
 from carryon.fit.graph import F32, answers_handed_over, embedding, handed_over
-from carryon.fit.inputs import Load, cache_cells, input_bytes
-from carryon.fit.placement import Placement
+from carryon.fit.inputs import cache_cells, input_bytes
+from carryon.fit.placement import Load, Placement
 from carryon.fit.remembered import per_family, per_shape
 from carryon.fit.room import Backend, Rooms
 from carryon.fit.spread import Span, Spread
@@ -57,7 +57,7 @@ def compute_bytes(shape: ModelShape, spread: Spread, placement: Placement, rooms
     first = next((index for index, span in enumerate(spread.gpus) if not span.is_empty), None)
     is_staging = first is not None and _stages(spread, placement, rooms.gpus[first].backend)
     n_copies = _PIPELINE_COPIES if _is_pipelined(spread, placement, rooms) else 1
-    load = Load(placement.n_tokens, placement.n_parallel, placement.n_ctx_each, placement.kv_type)
+    load = placement.load
     n_gpus, is_full = spread.n_devices, not spread.ram.n_layers
     gpus = [0] * len(spread.gpus)
     for index, (span, room) in enumerate(zip(spread.gpus, rooms.gpus, strict=True)):

@@ -3,26 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import NamedTuple
 
 from carryon.fit.anatomy import key_rotation_bytes, value_rotation_bytes
 from carryon.fit.cache import cells
+from carryon.fit.placement import Load
 from carryon.fit.remembered import per_family
 from carryon.fit.spread import Span
-from carryon.gguf.quants import KvType
 from carryon.gguf.shape import Attention, ModelShape
 
 _F16, _F32, _I32, _I64 = 2, 4, 4, 8
 _PER_LAYER_COPIES = {"gemma3n": 4}  # as the input and as what is looked up; Gemma 3n turns them about as well
-
-
-class Load(NamedTuple):
-    """What a placement asks of a graph, whatever the device."""
-
-    n_tokens: int
-    n_parallel: int
-    n_ctx: int  # of each sequence
-    kv_type: KvType
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """How a model is loaded: everything its memory and its speed depend on beside its shape."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
 
 from carryon.gguf.quants import KvType
 from carryon.gguf.shape import ModelShape
@@ -8,6 +10,15 @@ from carryon.gguf.shape import ModelShape
 CONTEXT_PADDING = 256  # llama-context.cpp pads every context to a multiple of it
 DEFAULT_BATCH = 2048
 DEFAULT_UBATCH = 512  # llama.cpp's defaults, which worker/llama.py keeps
+
+
+class Load(NamedTuple):
+    """What a placement asks of a graph, whatever the device."""
+
+    n_tokens: int  # the most that are computed together
+    n_parallel: int
+    n_ctx: int  # of each sequence
+    kv_type: KvType
 
 
 @dataclass(frozen=True)
@@ -37,12 +48,18 @@ class Placement:
     @property
     def n_ctx_each(self) -> int:
         """The context of one sequence as the engine pads it (llama-context.cpp: n_ctx_seq)."""
-        return padded(padded(self.n_ctx, CONTEXT_PADDING) // self.n_parallel, CONTEXT_PADDING)
+        return self.load.n_ctx
 
     @property
     def n_tokens(self) -> int:
         """The most tokens that are computed together."""
-        return min(self.n_ubatch, DEFAULT_BATCH, self.n_ctx_each * self.n_parallel)
+        return self.load.n_tokens
+
+    @cached_property
+    def load(self) -> Load:
+        """What it asks of a graph."""
+        n_ctx = padded(padded(self.n_ctx, CONTEXT_PADDING) // self.n_parallel, CONTEXT_PADDING)
+        return Load(min(self.n_ubatch, DEFAULT_BATCH, n_ctx * self.n_parallel), self.n_parallel, n_ctx, self.kv_type)
 
 
 def padded(size: int, step: int) -> int:

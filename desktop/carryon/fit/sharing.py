@@ -9,7 +9,6 @@ from carryon.fit.cache import cache_sums
 from carryon.fit.memory import Need, need
 from carryon.fit.placement import Placement
 from carryon.fit.room import Backend, Rooms
-from carryon.fit.spread import Span
 from carryon.fit.weights import weight_sums
 from carryon.gguf.shape import ModelShape
 
@@ -83,8 +82,7 @@ class Sharing:
 
 
 def _layer_cache_bytes(shape: ModelShape, placement: Placement) -> float:
-    whole = cache_sums(shape, placement.kv_type, Backend.CUDA).of(Span(0, shape.n_layers), placement)
-    return whole / max(shape.n_layers, 1)
+    return cache_sums(shape, placement.load, Backend.CUDA)[-1] / max(shape.n_layers, 1)
 
 
 def _in_proportion(sums: Sequence[float], capacities: Sequence[float]) -> list[int]:

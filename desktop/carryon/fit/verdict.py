@@ -58,7 +58,7 @@ def verdict_of(shape: ModelShape, placement: Placement, needed: Need, rooms: Roo
     usable_bytes, wanted_bytes, mapped_bytes = _ram(placement, needed, rooms)
     over_bytes += max(0, wanted_bytes - usable_bytes)
     mapped_over_bytes = max(0, wanted_bytes + mapped_bytes - max(usable_bytes, wanted_bytes))
-    weights_bytes = needed.ram.weights_bytes + sum(one.weights_bytes for one in needed.gpus)
+    weights_bytes = needed.ram.weights_bytes + sum([one.weights_bytes for one in needed.gpus])
     if over_bytes or mapped_over_bytes > weights_bytes * (1 - _LEAST_RESIDENT_SHARE):
         return Verdict.TOO_BIG, over_bytes + mapped_over_bytes
     if mapped_over_bytes:
@@ -80,7 +80,7 @@ def _used(needed: Need, rooms: Rooms) -> list[Room]:
 
 def _gpus_over_bytes(needed: Need, rooms: Rooms) -> int:
     pairs = zip(needed.gpus, rooms.gpus, strict=True)
-    return sum(max(0, one.total_bytes - room.usable_bytes) for one, room in pairs)
+    return sum([max(0, one.total_bytes - room.usable_bytes) for one, room in pairs])
 
 
 def _ram(placement: Placement, needed: Need, rooms: Rooms) -> tuple[int, int, int]:
@@ -91,7 +91,7 @@ def _ram(placement: Placement, needed: Need, rooms: Rooms) -> tuple[int, int, in
     Where GPUs work in the RAM, what they hold counts against it as well: it is pinned.
     """
     mapped_bytes = needed.ram.weights_bytes if placement.use_mmap else 0
-    pinned_bytes = sum(one.total_bytes for one in needed.gpus) if rooms.is_unified else 0
+    pinned_bytes = sum([one.total_bytes for one in needed.gpus]) if rooms.is_unified else 0
     return rooms.ram.usable_bytes, needed.ram.total_bytes - mapped_bytes + pinned_bytes, mapped_bytes
 
 

@@ -55,16 +55,21 @@ def weight_sums(shape: ModelShape, backend: Backend) -> WeightSums:
 def ram_weights_bytes(shape: ModelShape, spread: Spread) -> int:
     """The token embedding, the layers that are not offloaded, and the experts that stay behind."""
     sums = weight_sums(shape, Backend.CPU)
-    behind = sum(sums.of_experts(span, spread.n_cpu_experts) for span in spread.gpus)
+    behind = sum([sums.of_experts(span, spread.n_cpu_experts) for span in spread.gpus]) if spread.n_cpu_experts else 0
     return sums.input_bytes + behind + _span_bytes(sums, spread.ram) - sums.tied_bytes * spread.ram.has_output
 
 
 def gpu_weights_bytes(shape: ModelShape, spread: Spread, rooms: Rooms) -> tuple[int, ...]:
     """What every GPU of the rooms holds."""
-    return tuple(
-        _span_bytes(sums, span) - sums.of_experts(span, spread.n_cpu_experts)
-        for span, sums in zip(spread.gpus, (weight_sums(shape, room.backend) for room in rooms.gpus), strict=True)
-    )
+    return tuple([
+        0 if span.is_empty else _held(weight_sums(shape, room.backend), span, spread.n_cpu_experts)
+        for span, room in zip(spread.gpus, rooms.gpus, strict=True)
+    ])  # fmt: skip
+
+
+def _held(sums: WeightSums, span: Span, n_cpu_experts: int) -> int:
+    experts = sums.of_experts(span, n_cpu_experts) if n_cpu_experts else 0
+    return _span_bytes(sums, span) - experts
 
 
 def _span_bytes(sums: WeightSums, span: Span) -> int:
