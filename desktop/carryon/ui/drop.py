@@ -26,8 +26,9 @@ class DropSign(QLabel):
         self._page = parent
         self.hide()
 
-    def cover(self) -> None:
-        """Shows itself over everything."""
+    def cover(self, words: str | None = None) -> None:
+        """Shows itself over everything, with these words or with those that it has."""
+        self.setText(words or self.text())
         self.setGeometry(self._page.rect())
         self.show()
         self.raise_()

@@ -199,7 +199,7 @@ WELCOME_SKIP = "Not now"
 
 OPEN_FILE_TITLE = "Open a GGUF file"
 OPEN_FILE_FILTER = "GGUF models (*.gguf);;All files (*)"
-DROP_HERE = "Drop the model to load it"
+DROP_HERE, DROP_TO_FIT = "Drop the model to load it", "Drop the model to see how it fits"
 
 LOAD_AGAIN, CHANGE_SETTINGS, SHOW_LOG, CLOSE = "Load again", "Change settings…", "Show log", "Close"
 UNLOAD, UNDO = "Unload", "Undo"

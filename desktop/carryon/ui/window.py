@@ -218,7 +218,7 @@ class Window(QMainWindow):
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if model_in(event.mimeData()):
             event.acceptProposedAction()
-            self._drop_sign.cover()
+            self._drop_sign.cover(texts.DROP_TO_FIT if self.page == Page.FIT else texts.DROP_HERE)
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
         self._drop_sign.hide()
@@ -228,7 +228,10 @@ class Window(QMainWindow):
         path = model_in(event.mimeData())
         if path:
             event.acceptProposedAction()
-            self.open_path(path)
+            if self.page == Page.FIT:
+                self.fit.presenter.choose_path(path)
+            else:
+                self.open_path(path)
 
     def _make_pages(self) -> None:
         self.rail = Rail(RAIL)
@@ -260,7 +263,8 @@ class Window(QMainWindow):
         self.memory = MemoryPanel(self._content)
         self._toast = Toast(self._content, texts.UNDO)
         self._drop_sign = DropSign(self)
-        let_models_through(self.chat)
+        for page in (self.chat, self.fit):
+            let_models_through(page)
         self.show_page(Page.CHAT if self._services.settings.now.was_welcomed else Page.WELCOME)
 
     def _connect(self) -> None:

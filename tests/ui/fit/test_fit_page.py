@@ -230,6 +230,27 @@ def test_no_word_of_the_table_is_cut(make_page, header_model, qapp, qtbot, perce
     assert table.height() >= table.rowHeight(0) * len(quants(page))
 
 
+def test_the_sliders_stay_where_they_are_when_the_first_of_them_is_moved(make_page, header_model, qtbot):
+    """The way back appears beside the facts, and the handle must not leave the mouse that holds it."""
+    page = make_page(header_model())
+    qtbot.wait(20)
+    slider = page._choices._context.slider
+    before = slider.mapTo(page, slider.rect().topLeft())
+    slider.setValue(slider.value() - 1)
+    qtbot.wait(20)
+    assert page._choices._reset.isVisible()
+    assert slider.mapTo(page, slider.rect().topLeft()) == before
+
+
+def test_a_window_of_900_pixels_shows_the_page_whole_at_200_percent(make_page, header_model, qapp, qtbot):
+    theme.apply(qapp, Theme.LIGHT, 200)
+    page = make_page(header_model("qwen3-30b-a3b"), size=(730, 560))
+    page.presenter.plan_for_parts(("GeForce RTX 4060",), 32 << 30)
+    page.presenter.set_context(4096)
+    qtbot.wait(50)
+    assert page.horizontalScrollBar().maximum() == 0
+
+
 # doing something
 
 
@@ -308,13 +329,13 @@ def test_the_fields_say_what_is_planned_for(make_page, header_model):
     assert (card._gpu.currentText(), card._count.value(), card._ram.value()) == ("GeForce RTX 3060", 2, 48)
 
 
-def test_what_shares_the_processors_memory_comes_alone(make_page, header_model):
+def test_what_shares_the_processors_memory_comes_alone(make_page, header_model, qtbot):
     page = make_page(header_model())
     page._begin_another()
     page._elsewhere._count.setValue(2)
     page._elsewhere._gpu.setCurrentText("M4 Pro")
     page._elsewhere._gpu._take()
-    assert page.presenter.form.target.gpus == ("M4 Pro",)
+    qtbot.waitUntil(lambda: page.presenter.form.target.gpus == ("M4 Pro",))
     assert page.presenter.form.machine_error is None
     assert not page._elsewhere._count.isEnabled()
     assert [one._bar.name for one in page.findChildren(MemoryBar)] == ["Unified memory"]
@@ -371,7 +392,7 @@ def test_typed_sizes_are_planned_like_any_model(make_page, qtbot):
     dialog._name.setText("Mine")
     dialog._plan.click()
     assert page._choices._models.currentText() == "Mine (typed sizes)"
-    assert page.presenter.form.plan
+    qtbot.waitUntil(lambda: page.presenter.form.plan is not None)
     assert not page._answer.load.isVisible()
     assert not page._answer._copy.isVisible()
     assert "memory calculated from the typed sizes" in said(page)

@@ -131,6 +131,12 @@ def test_why_another_row_is_the_best():
     assert texts.best_text(form(FITS[1])).startswith("Q5_K_M is the best for this machine")
 
 
+def test_a_model_that_does_not_exist_was_never_checked():
+    typed = form(replace(BEST, within=0.02), source=Parameters(1, 64, 1, 64, 100, 100))
+    assert texts.basis_text(typed).endswith("memory calculated from the typed sizes")
+    assert "within 2 %" in texts.basis_text(form(replace(BEST, within=0.02)))
+
+
 def test_typed_models_are_told_from_files(tmp_path):
     assert texts.source_text(ModelFile(tmp_path, "A", "A")) == "A"
     assert texts.source_text(Parameters(1, 64, 1, 64, 100, 100, name="A")) == "A (typed sizes)"

@@ -292,6 +292,18 @@ def test_a_model_dropped_anywhere_opens_the_load_dialog(make_window, model, qtbo
     assert field.toPlainText() == ""
 
 
+def test_a_model_dropped_on_the_fit_page_is_planned_for(make_window, model, qtbot):
+    window = make_window()
+    window.show_page(Page.FIT)
+    mime = urls(model.path)
+    assert enter(window.fit._elsewhere._parts, mime).isAccepted()
+    assert window._drop_sign.text() == texts.DROP_TO_FIT
+    drop(window, mime)
+    qtbot.waitUntil(lambda: window.fit.presenter.form.subject is not None)
+    assert window.fit.presenter.form.source.path == model.path
+    assert not window.load_dialog.isVisible()
+
+
 def test_other_files_are_not_taken(make_window, tmp_path):
     window = make_window()
     assert not enter(window, urls(tmp_path / "picture.png")).isAccepted()

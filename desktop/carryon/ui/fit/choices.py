@@ -122,6 +122,9 @@ class ChoicesCard(QFrame):
         self._slots.setRange(1, MOST_SLOTS)
         self._slots.valueChanged.connect(self._unless_drawing(self.slots_chosen.emit))
         self._reset = button(texts.RESET, "link", on_click=self.reset_wanted.emit)
+        keeps = self._reset.sizePolicy()
+        keeps.setRetainSizeWhenHidden(True)  # else the slider moves away from under the mouse that has just moved it
+        self._reset.setSizePolicy(keeps)
 
     def _arrange(self) -> None:
         self._asked = QWidget()

@@ -155,7 +155,7 @@ class _GpuField(QComboBox):
         line = self.lineEdit()
         assert line
         line.editingFinished.connect(self._take)
-        OnTheme(self, lambda: self.setMinimumWidth(theme.px(240)))
+        OnTheme(self, lambda: self.setMinimumWidth(theme.px(190)))  # a window of 900 pixels has room for it at 200 %
 
     @property
     def gpu(self) -> str | None:

@@ -1,6 +1,6 @@
 """The words of the Fit page that are not the plan's own (fit/words.py). No Qt."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from carryon.app.models import ModelFile
 from carryon.base.units import NOT_MEASURED, bytes_text, context_text, memory_text
@@ -186,9 +186,9 @@ def basis_text(form: Form) -> str:
     fit = form.fit
     if fit is None:
         return ""
+    if isinstance(form.source, Parameters):  # nothing was checked of a model that does not exist
+        return words.basis_text(replace(fit, within=None)).replace("the file's header", "the typed sizes")
     said = words.basis_text(fit)
-    if isinstance(form.source, Parameters):
-        said = said.replace("the file's header", "the typed sizes")
     return f"{said} · asking the engine…" if form.is_confirming else said
 
 
