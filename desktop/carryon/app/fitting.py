@@ -2,32 +2,38 @@
 
 from collections import defaultdict
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from carryon.app.measurements import Measurements
-from carryon.base.errors import AppError
+from carryon.base.errors import AppError, BadInput
 from carryon.base.paths import Home
 from carryon.chat.message import Figures
 from carryon.engine.dryrun import DryRun, dry_running
 from carryon.engine.protocol import DeviceMemory, LoadRequest, Ready
-from carryon.fit.answers import Basis, Candidate, Fit, Plan, Site
+from carryon.fit.answers import Basis, Candidate, Fit, Plan, Site, Wishes
 from carryon.fit.calibration import Learnt
+from carryon.fit.choice import USUAL_CONTEXT
+from carryon.fit.ladder import best_fit
 from carryon.fit.memory import DeviceNeed, Need
 from carryon.fit.observing import observed_load, observed_speed
 from carryon.fit.placement import Placement
+from carryon.fit.plan import plan
 from carryon.fit.reasons import limit_of, reasons
 from carryon.fit.room import Rooms, rooms_of
 from carryon.fit.speed import speeds_of
 from carryon.fit.verdict import judged
 from carryon.gguf.mix import QUANTS, requantized_each
+from carryon.gguf.quants import KvType
 from carryon.gguf.shape import ModelShape, read_shape
 from carryon.gguf.sketch import Parameters, sketched
 from carryon.gguf.split import parts_of
 from carryon.hardware.bandwidth import measuring_bandwidth
 from carryon.hardware.machine import DeviceKind, EngineDevice, Machine, MemoryUse
 
+NO_WISHES = Wishes()
 THIS_FILE = "this file"  # a quant type that nobody can name
 # What is published for nearly every model; the others appear where a file of them is here.
 _SHOWN = (
@@ -66,8 +72,11 @@ class Fitting:
         if "measurements" in vars(self):
             self.measurements.close()
 
-    def reading(self, path: Path) -> Generator[None, None, Subject]:
-        """Reads a file's header and those of its siblings of other quants beside it. Raises BadFile, Unsupported."""
+    def reading(self, path: Path, site: Site | None = None) -> Generator[None, None, Subject]:
+        """Reads a file's header and those of its siblings of other quants beside it. Raises BadFile, Unsupported.
+
+        With a site, plans there are quick from the first one on.
+        """
         yield None
         shape = read_shape(path)
         here = {shape.quant or THIS_FILE: Candidate(shape.quant or THIS_FILE, shape, str(path))}
@@ -77,7 +86,10 @@ class Fitting:
             if other and other.quant:
                 here.setdefault(other.quant, Candidate(other.quant, other, str(sibling)))
         yield None
-        return Subject(shape.name or path.stem, _with_others(here, shape), shape.quant or THIS_FILE)
+        subject = Subject(shape.name or path.stem, _with_others(here, shape), shape.quant or THIS_FILE)
+        if site:
+            yield from warming(subject.candidates, site)
+        return subject
 
     def typed(self, parameters: Parameters) -> Subject:
         """A model that does not exist yet, in every quant it could have."""
@@ -120,6 +132,28 @@ class Fitting:
             n_written=figures.predicted_n, n_read=figures.prompt_n,
         )  # fmt: skip
         self.measurements.add(seen)
+
+
+def warming(candidates: Sequence[Candidate], site: Site, wishes: Wishes = NO_WISHES) -> Generator[None, None, None]:
+    """Plans and forgets: what a first plan works out for a model takes longer than a frame, every later one does not.
+
+    What cannot be planned is left to the plan that somebody waits for.
+    """
+    trained = candidates[0].shape.n_ctx_train or USUAL_CONTEXT
+    settled = replace(wishes, n_ctx=wishes.n_ctx or min(trained, USUAL_CONTEXT))
+    for one in candidates:
+        yield None
+        best_fit(one, site, settled)
+    yield None
+    with suppress(BadInput):
+        plan(candidates, site, wishes)
+
+
+def warming_further(candidates: Sequence[Candidate], site: Site) -> Generator[None, None, None]:
+    """The same for what people try next: a smaller cache, other layers."""
+    half = candidates[0].shape.n_gpu_layers_max // 2
+    for wishes in (Wishes(kv_type=KvType.Q8_0), Wishes(n_gpu_layers=half), Wishes(n_ubatch=256)):
+        yield from warming(candidates, site, wishes)
 
 
 def confirmed(made: Plan, fit: Fit, site: Site) -> Plan:
@@ -218,7 +252,11 @@ def _sibling_shape(path: Path, shape: ModelShape) -> ModelShape | None:
         return None
     same = (shape.architecture, shape.name, shape.n_layers, shape.n_embd, shape.n_vocab)
     is_same = (other.architecture, other.name, other.n_layers, other.n_embd, other.n_vocab) == same
-    return other if is_same and other.quant != shape.quant else None
+    if not is_same or other.quant == shape.quant:
+        return None
+    if other.is_quant_of(shape):
+        other.join(shape.family)
+    return other
 
 
 def _with_others(here: dict[str, Candidate], shape: ModelShape) -> tuple[Candidate, ...]:

@@ -58,6 +58,16 @@ class ModelShape:
     size_bytes: int = 0  # of all files of the model together
     family: Family = field(default_factory=Family, init=False, repr=False, compare=False)  # a changed copy has its own
 
+    def is_quant_of(self, other: "ModelShape") -> bool:
+        """Whether nothing but the types of the tensors is different."""
+        return self._untyped() == other._untyped()
+
+    def _untyped(self) -> tuple[object, ...]:
+        sizes = (self.architecture, self.n_embd, self.n_vocab, self.n_experts, self.n_experts_used)
+        kept = [(layer.attention, layer.recurrent_bytes, len(layer.tensors)) for layer in self.layers]
+        outside = (self.input_tensors, self.output_tensors, self.shared_tensors, self.unused_tensors)
+        return (*sizes, kept, [*map(len, outside)], [(one.name, one.shape) for one in self.tensors])
+
     def join(self, family: Family) -> None:
         """Says that this is another quant of the model: names and extents of its tensors are the same, in this order.
 

@@ -160,6 +160,7 @@ def test_only_the_model_chosen_last_counts(desk, qwen, experts):
 
 def test_a_model_that_does_not_exist_yet_is_planned_and_cannot_be_loaded(desk):
     desk.presenter.choose(Parameters(32, 4096, 32, 14336, 128256, 131072, 8, 128, name="Mine"))
+    desk.main.run_until(lambda: desk.form.subject)
     assert desk.form.subject.name == "Mine"
     assert desk.form.plan
     assert not desk.form.can_load
@@ -247,7 +248,7 @@ def test_while_the_machine_is_looked_at_there_is_no_plan(carryon_home, qwen):
     desk.main.run_until(lambda: desk.form.subject)
     assert desk.form.plan is None
     desk.presenter.set_machine(machines.CPU_ONLY)
-    assert desk.form.plan
+    desk.main.run_until(lambda: desk.form.plan)
     desk.services.end()
 
 
@@ -261,6 +262,33 @@ def test_a_larger_machine_runs_a_better_quant_and_nothing_is_loaded_there(desk, 
     desk.presenter.plan_here()
     assert isinstance(desk.form.target, ThisMachine)
     assert desk.fit == here
+
+
+def test_the_old_plan_stays_until_the_first_one_for_other_parts_is_there(desk, qwen):
+    desk.read(qwen)
+    before = desk.form.plan
+    desk.presenter.plan_for_parts(("M4 Pro",), 48 * GB)
+    assert desk.form.plan is before  # what a first plan works out is worked out in the background
+    desk.main.run_until(lambda: desk.form.plan is not before)
+    assert desk.form.target == BuiltMachine(("M4 Pro",), 48 * GB)
+    assert desk.form.plan.rooms.is_unified
+
+
+def test_news_of_this_machine_do_not_undo_a_move_that_is_under_way(desk, qwen):
+    desk.read(qwen)
+    desk.presenter.plan_for_parts(("M4 Pro",), 48 * GB)
+    desk.presenter.set_machine(machines.WITH_GPU)
+    desk.main.run_until(lambda: not desk.form.is_here)
+    assert desk.form.plan.rooms.is_unified
+
+
+def test_a_model_chosen_meanwhile_is_planned_for_the_machine_chosen_before(desk, qwen, experts):
+    desk.read(qwen)
+    desk.presenter.plan_for_parts(("M4 Pro",), 48 * GB)
+    desk.read(experts)
+    assert desk.form.target == BuiltMachine(("M4 Pro",), 48 * GB)
+    assert desk.form.plan.rooms.is_unified
+    assert desk.fit.candidate.shape.is_moe
 
 
 def test_layers_set_by_hand_here_mean_nothing_on_another_machine(desk, qwen):

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from carryon.app.fitting import Fitting, Subject, refreshed
+from carryon.app.fitting import Fitting, Subject, refreshed, warming, warming_further
 from carryon.app.host import LoadedModel, ModelHost, ModelState, NoModel
 from carryon.app.machine_file import read_machine_file
 from carryon.app.models import GUIDE, ModelFile, guide, library
@@ -15,6 +15,7 @@ from carryon.base.jobs import Done, Failed, Job, Lane, Outcome, Runner
 from carryon.base.paths import Home
 from carryon.base.settings import SettingsFile
 from carryon.fit.plan import Fit, Plan, Repair, Site, Wishes, largest_layers, plan
+from carryon.fit.room import Backend
 from carryon.gguf.quants import KvType
 from carryon.gguf.sketch import Parameters
 from carryon.hardware.machine import Machine, MemoryUse
@@ -48,6 +49,10 @@ class FitPresenter:
         self._is_open = False
         self._round = 0  # of the model that is read
         self._chosen_context: int | None = None  # the plan's own, while the person has set none
+        self._warm: frozenset[Backend] = frozenset()  # where plans of this model are quick already
+        self._warming: Job | None = None  # works out what a first plan takes long for
+        self._awaited: Callable[[], None] | None = None  # makes the plan that follows it
+        self._is_moving = False  # that one is for another machine, which a person chose
         self._planned = 0  # how many plans were made: an answer to an older one is dropped
         self.form = Form()
         host.listen(self._host_turned)
@@ -69,15 +74,15 @@ class FitPresenter:
             sources=_with_source(self.form.sources, source), source=source, subject=None, error=None, wishes=Wishes()
         )
         self._chosen_context = None
+        if plan_now := self._stop_warming():
+            plan_now()  # without a model it only moves to the machine
+        self._warm = frozenset()
+        round_now, site = self._round, self._site
         if isinstance(source, Parameters):
-            self._take_typed(source)
-            return
-        round_now = self._round
-        self._runner.start(
-            self._fitting.reading(source.path),
-            on_end=lambda outcome: self._subject_read(round_now, outcome),
-            lane=Lane.DISK,
-        )
+            work = _typing(self._fitting, source, site)
+        else:
+            work = self._fitting.reading(source.path, site)
+        self._runner.start(work, on_end=lambda outcome: self._subject_read(round_now, outcome, site), lane=Lane.DISK)
 
     def choose_path(self, path: Path) -> None:
         """Any file from the disk."""
@@ -203,21 +208,17 @@ class FitPresenter:
                 sources = _with_source(sources, file, at_end=True)
             self._show(sources=sources)
 
-    def _take_typed(self, parameters: Parameters) -> None:
-        try:
-            self._show(subject=self._fitting.typed(parameters))
-        except AppError as error:
-            self._show(error=error)
-        else:
-            self._replan()
-
-    def _subject_read(self, round_then: int, outcome: Outcome) -> None:
+    def _subject_read(self, round_then: int, outcome: Outcome, site: Site | None) -> None:
+        """`site`: where its first plan was made already; the machine may have become known only since."""
         if round_then != self._round:
             return  # another model was chosen since
         match outcome:
             case Done(Subject() as subject):
+                self._warm = _backends(site)
                 self._show(subject=subject)
-                self._replan()
+                self._plan_soon(self._site, self._replan)
+                if self._warm and site:
+                    self._runner.start(warming_further(subject.candidates, site))
             case Failed(error):
                 self._show(error=error)
 
@@ -253,12 +254,46 @@ class FitPresenter:
 
     def _plan_on(self, machine: Machine | None, **changes: Any) -> None:
         is_here = isinstance(changes.get("target", self.form.target), ThisMachine)
+        is_moving = "target" in changes
+        if self._awaited and self._is_moving and not is_moving:
+            return
         ready = self._host.state.engine.ready if isinstance(self._host.state, LoadedModel) else None
-        self._site = self._fitting.site(machine, ready, is_here=is_here) if machine else None
+        site = self._fitting.site(machine, ready, is_here=is_here) if machine else None
+        self._is_moving = is_moving
+        self._plan_soon(site, lambda: self._plan_at(site, machine, changes))
+
+    def _plan_at(self, site: Site | None, machine: Machine | None, changes: dict[str, Any]) -> None:
+        self._site = site
         # What was set by hand for one machine's GPUs means nothing on another's.
         wishes = replace(self.form.wishes, n_gpu_layers=None, n_cpu_experts=None) if changes.get("target") else None
         self._show(machine=machine, wishes=wishes or self.form.wishes, **changes)
         self._replan()
+
+    def _plan_soon(self, site: Site | None, plan_now: Callable[[], None]) -> None:
+        """At once where plans are quick; else what a first plan works out is worked out in the background."""
+        self._stop_warming()
+        subject, new = self.form.subject, _backends(site) - self._warm
+        if subject is None or site is None or not new:
+            plan_now()
+            return
+        self._awaited = plan_now
+
+        def warmed(_: Outcome) -> None:
+            if self._awaited is plan_now:
+                self._awaited = None
+                self._warm |= new
+                plan_now()
+                self._runner.start(warming_further(subject.candidates, site))
+
+        self._warming = self._runner.start(warming(subject.candidates, site, self.form.wishes), on_end=warmed)
+
+    def _stop_warming(self) -> Callable[[], None] | None:
+        """Nothing is awaited any more; returns what was."""
+        if self._warming:
+            self._warming.cancel()
+            self._warming = None
+        awaited, self._awaited = self._awaited, None
+        return awaited
 
     def _wish(self, **changes: Any) -> None:
         self.form = replace(self.form, wishes=replace(self.form.wishes, **changes))
@@ -301,6 +336,20 @@ class FitPresenter:
     def _show(self, **changes: Any) -> None:
         self.form = replace(self.form, **changes)
         self._view.show_form(self.form)
+
+
+def _typing(fitting: Fitting, parameters: Parameters, site: Site | None) -> Generator[None, None, Subject]:
+    """A model that does not exist yet, and what its first plan works out."""
+    yield None
+    subject = fitting.typed(parameters)
+    if site:
+        yield from warming(subject.candidates, site)
+    return subject
+
+
+def _backends(site: Site | None) -> frozenset[Backend]:
+    """What a first plan depends on: memory is laid out for each of them."""
+    return frozenset(room.backend for room in (site.rooms.ram, *site.rooms.gpus)) if site else frozenset()
 
 
 def _planned(subject: Subject, wishes: Wishes, site: Site) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from carryon.app.fitting import Subject, confirmed, refreshed
+from carryon.app.fitting import Subject, confirmed, refreshed, warming
 from carryon.app.host import FailedModel, LoadedModel, LoadingModel, LoadWish, ModelState, NoModel
 from carryon.app.models import GUIDE, ModelFacts, ModelFile, facts, guide, library
 from carryon.app.services import Services
@@ -217,6 +217,8 @@ class LoadPresenter:
             subject = yield from self._services.fitting.reading(file.path)
         except Unsupported:
             return known, None
+        if self._site:  # else the first plan comes with the machine
+            yield from warming([one for one in subject.candidates if one.path], self._site)
         return replace(known, size_bytes=subject.named.shape.size_bytes or known.size_bytes), subject
 
     def _file_read(self, reading: int, outcome: Outcome) -> None:
