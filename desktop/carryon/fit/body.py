@@ -1,10 +1,10 @@
 """A model as a row of layer programs, and the peak of the buffer in which a part of them is laid out."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import groupby, repeat
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from carryon.fit.anatomy import Anatomy, anatomies, anatomies_with_staged_experts, kinds, staged_anatomies
 from carryon.fit.arena import Arena
@@ -30,8 +30,7 @@ _SETTLED = 3
 Made = TypeVar("Made")
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """How many tokens are computed together, how many of them are answered, and where tensors may start."""
 
     n_tokens: int
@@ -39,7 +38,7 @@ class Batch:
     n_cells: tuple[tuple[int, int], ...]  # of each cache: how far it looks back, cells of all sequences
     alignment: int
 
-    @cached_property
+    @property
     def without_cells(self) -> "Batch":
         """The same for what no cache matters to."""
         return Batch(self.n_tokens, self.n_outputs, (), self.alignment)
@@ -124,15 +123,14 @@ def _each(shape: ModelShape, layers: dict[int, Anatomy], make: Callable[[Anatomy
     return [made[kind] for kind in kinds(shape)]
 
 
-@dataclass(frozen=True)
-class Work:
+class Work(NamedTuple):
     """What a device does, in order: what its first program is given and all inputs come before everything."""
 
     programs: tuple[Program, ...]
-    inputs: tuple[int, ...]
+    inputs: tuple[int, ...]  # bytes, padded
     batch: Batch
     n_copies: int = 1  # of all that comes from elsewhere; more than one stay to the end
-    tail: Width = field(default_factory=Width)  # behind the last layer
+    tail_bytes: int = 0  # behind the last layer
     handed_over: tuple[Program, ...] = ()  # what is left to do when the inputs but the last have gone elsewhere
 
 
@@ -140,11 +138,12 @@ def peak_bytes(work: Work) -> int:
     """How large the buffer gets."""
     batch = work.batch if _know_cells(work.programs) else work.batch.without_cells
     if work.handed_over:
-        return _peak_of_two(replace(work, batch=batch))
-    inputs = sum(padded(size, batch.alignment) for size in work.inputs)
+        return _peak_of_two(work._replace(batch=batch))
+    inputs = sum(work.inputs)
     if work.n_copies > 1:
         inputs += sum(map(batch.size_of, work.programs[0].given))
-    return inputs * work.n_copies + _peak_above(work.programs, work.tail, batch, bool(inputs), work.n_copies == 1)
+    above = _peak_above(work.programs, work.tail_bytes, batch, bool(inputs), work.n_copies == 1)
+    return inputs * work.n_copies + above
 
 
 @lru_cache(maxsize=4096)
@@ -153,7 +152,7 @@ def _know_cells(programs: tuple[Program, ...]) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _peak_above(programs: tuple[Program, ...], tail: Width, batch: Batch, has_inputs: bool, is_given: bool) -> int:
+def _peak_above(programs: tuple[Program, ...], tail_bytes: int, batch: Batch, has_inputs: bool, is_given: bool) -> int:
     """What is needed beside inputs that stay to the end, however large: they only move the rest up.
 
     That they lie between what is given and what follows still matters, so one unit stands for them.
@@ -163,7 +162,7 @@ def _peak_above(programs: tuple[Program, ...], tail: Width, batch: Batch, has_in
     stand_in = batch.alignment if has_inputs else 0
     arena.take(stand_in)
     _lay_out(arena, programs, at, batch)
-    arena.take(batch.size_of(tail))
+    arena.take(tail_bytes)
     return arena.peak - stand_in
 
 
@@ -171,7 +170,7 @@ def _peak_above(programs: tuple[Program, ...], tail: Width, batch: Batch, has_in
 def _peak_of_two(work: Work) -> int:
     """Layers, then others for which the inputs, but for the last, have made room."""
     arena, batch = Arena(), work.batch
-    inputs = [(arena.take(size), size) for size in (padded(one, batch.alignment) for one in work.inputs)]
+    inputs = [(arena.take(size), size) for size in work.inputs]
     _lay_out(arena, work.programs, {}, batch)
     for offset, size in inputs[:-1]:
         arena.give(offset, size)

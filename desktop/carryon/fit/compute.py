@@ -3,14 +3,15 @@
 from typing import NamedTuple
 
 from carryon.fit.body import Batch, Work, body_of, layers_with_staged_experts, peak_bytes, staged_layers
-from carryon.fit.flow import Program, Width
+from carryon.fit.flow import Program
 from carryon.fit.graph import F32, answers_handed_over, embedding, handed_over
 from carryon.fit.inputs import cache_cells, input_bytes
-from carryon.fit.placement import Load, Placement
+from carryon.fit.placement import Load, Placement, padded
 from carryon.fit.remembered import per_family, per_shape
 from carryon.fit.room import Backend, Rooms
 from carryon.fit.spread import Span, Spread
-from carryon.fit.storage import ALIGNMENT
+from carryon.fit.storage import ALIGNMENT, aligned
+from carryon.gguf.quants import KvType
 from carryon.gguf.shape import ModelShape
 
 # How far the buffers have been off at most, as a share of themselves, and beside that always this much. Against the
@@ -35,7 +36,6 @@ _ALWAYS_OFF_BYTES = 1 << 20
 _OFFLOAD_MIN_BATCH = 32  # GGML_OP_OFFLOAD_MIN_BATCH
 _PIPELINE_COPIES = 4  # GGML_SCHED_MAX_COPIES of ggml-backend.cpp
 _TOKEN_BYTES = 4
-_NOTHING = Width()
 
 
 class Share(NamedTuple):
@@ -115,8 +115,10 @@ def _ram_bytes(shape: ModelShape, share: Share) -> int:
     if share.is_staging or share.n_gpus > 1:  # the inputs stay until the last device has its copies
         programs, left = programs + left, ()
     every = Span(0, shape.n_layers, has_output=True)
-    inputs = (_TOKEN_BYTES * load.n_tokens, *input_bytes(shape, every, load), F32 * load.n_tokens * shape.n_embd)
-    return peak_bytes(Work(programs, inputs, _batch(shape, share), share.n_copies, _tail(shape, span), left))
+    ends = [aligned(size, Backend.CPU) for size in (_TOKEN_BYTES * load.n_tokens, F32 * load.n_tokens * shape.n_embd)]
+    inputs = (ends[0], *_inputs(shape, every, load, Backend.CPU), ends[1])
+    batch = _batch(shape, load, Backend.CPU)
+    return peak_bytes(Work(programs, inputs, batch, share.n_copies, _tail_bytes(shape, span, batch), left))
 
 
 def _gpu_bytes(shape: ModelShape, share: Share) -> int:
@@ -131,16 +133,17 @@ def _own_bytes(shape: ModelShape, share: Share) -> int:
 @per_shape
 def _staging_bytes(shape: ModelShape, share: Share) -> int:
     """It copies tensors, which every quant has in types of its own."""
-    return _peak(shape, share, _staging(shape, share))
+    span, kv_type = share.span, share.load.kv_type
+    parted = max(span.first, min(share.n_cpu_experts, span.end))
+    return _peak(shape, share, _staging(shape, span.first, parted, span.end, kv_type, share.backend))
 
 
 def _peak(shape: ModelShape, share: Share, programs: tuple[Program, ...]) -> int:
     has_inputs = share.span.n_layers and not (share.is_staging and share.span.first)
-    inputs = input_bytes(shape, share.span, share.load) if has_inputs else ()
-    tail = _tail(shape, share.span)
-    return peak_bytes(
-        Work(programs or (answers_handed_over(shape.n_embd),), inputs, _batch(shape, share), share.n_copies, tail)
-    )
+    inputs = _inputs(shape, share.span, share.load, share.backend) if has_inputs else ()
+    batch = _batch(shape, share.load, share.backend)
+    own = programs or (answers_handed_over(shape.n_embd),)
+    return peak_bytes(Work(own, inputs, batch, share.n_copies, _tail_bytes(shape, share.span, batch)))
 
 
 def _own(shape: ModelShape, share: Share) -> tuple[Program, ...]:
@@ -157,21 +160,27 @@ def _own(shape: ModelShape, share: Share) -> tuple[Program, ...]:
     return programs + body.without_experts.between(first, parted) + body.whole.between(parted, span.end)
 
 
-def _staging(shape: ModelShape, share: Share) -> tuple[Program, ...]:
-    """The first GPU, when it computes long batches for the layers in RAM too."""
-    span, kv_type, backend = share.span, share.load.kv_type, share.backend
-    parted = max(span.first, min(share.n_cpu_experts, span.end))
+@per_shape
+def _staging(
+    shape: ModelShape, first: int, parted: int, end: int, kv_type: KvType, backend: Backend
+) -> tuple[Program, ...]:
+    """The first GPU, when it computes layers in RAM too, and the experts in RAM of those below `parted`."""
     return (
-        *staged_layers(shape, kv_type, backend).between(0, span.first),
-        *layers_with_staged_experts(shape, kv_type, backend).between(span.first, parted),
-        *body_of(shape, kv_type, backend).whole.between(parted, span.end),
+        *staged_layers(shape, kv_type, backend).between(0, first),
+        *layers_with_staged_experts(shape, kv_type, backend).between(first, parted),
+        *body_of(shape, kv_type, backend).whole.between(parted, end),
     )
 
 
-def _tail(shape: ModelShape, span: Span) -> Width:
-    return Width(per_output=F32 * shape.n_vocab) if span.has_output else _NOTHING
+def _tail_bytes(shape: ModelShape, span: Span, batch: Batch) -> int:
+    return padded(F32 * shape.n_vocab * batch.n_outputs, batch.alignment) if span.has_output else 0
 
 
-def _batch(shape: ModelShape, share: Share) -> Batch:
-    load = share.load
-    return Batch(load.n_tokens, load.n_parallel, cache_cells(shape, load), ALIGNMENT[share.backend])
+@per_family
+def _inputs(shape: ModelShape, span: Span, load: Load, backend: Backend) -> tuple[int, ...]:
+    return tuple([aligned(size, backend) for size in input_bytes(shape, span, load)])
+
+
+@per_family
+def _batch(shape: ModelShape, load: Load, backend: Backend) -> Batch:
+    return Batch(load.n_tokens, load.n_parallel, cache_cells(shape, load), ALIGNMENT[backend])
