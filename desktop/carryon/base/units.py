@@ -1,4 +1,4 @@
-"""Bytes, seconds and tokens as people read them. What was not measured is None and shows as a dash."""
+"""Bytes, seconds and tokens as people read and write them. What was not measured is None and shows as a dash."""
 
 NOT_MEASURED = "—"
 MEMORY_GB = 2**30
@@ -53,3 +53,12 @@ def seconds_text(duration_s: float | None) -> str:
 def context_text(n_tokens: int) -> str:
     """'16k' for round contexts, '5,000' for others."""
     return f"{n_tokens // 1024}k" if n_tokens >= 1024 and n_tokens % 1024 == 0 else f"{n_tokens:,}"
+
+
+def parsed_tokens(text: str) -> int | None:
+    """Tokens from '8k', '8 k', '8,192', '8192 tokens'; None when it is none of these."""
+    plain = text.strip().lower().replace(",", "").replace(" ", "").replace("\u00a0", "").removesuffix("tokens")
+    digits = plain.removesuffix("k")
+    if not digits.isascii() or not digits.isdigit():
+        return None
+    return int(digits[:12]) * (1024 if plain != digits else 1)

@@ -230,15 +230,38 @@ def test_no_word_of_the_table_is_cut(make_page, header_model, qapp, qtbot, perce
     assert table.height() >= table.rowHeight(0) * len(quants(page))
 
 
+@pytest.mark.parametrize("typed", ["0", "1000000000000", "nonsense", "255", "-8"])
+def test_a_context_that_cannot_be_is_refused_in_place(make_page, header_model, qtbot, typed):
+    page = make_page(header_model())
+    before = page.presenter.form.fit.placement.n_ctx
+    type_context(qtbot, page, typed)
+    assert page._choices._context.number.value() == before == page.presenter.form.fit.placement.n_ctx
+    assert page._choices._context_note.isVisible()
+    assert f"“{typed}”" in page._choices._context_note.text()
+    assert "from 256 to 16,777,216" in page._choices._context_note.text()
+    type_context(qtbot, page, "12k")
+    assert page.presenter.form.fit.placement.n_ctx == 12288
+    assert not page._choices._context_note.isVisible()
+
+
+def type_context(qtbot, page, text):
+    number = page._choices._context.number
+    number.selectAll()
+    qtbot.keyClicks(number, text)
+    qtbot.keyClick(number, Qt.Key.Key_Return)
+
+
 def test_the_sliders_stay_where_they_are_when_the_first_of_them_is_moved(make_page, header_model, qtbot):
     """The way back appears beside the facts, and the handle must not leave the mouse that holds it."""
     page = make_page(header_model())
-    qtbot.wait(20)
+    asked = page._choices._asked
+    qtbot.waitUntil(lambda: asked.height() >= asked.minimumSizeHint().height())
     slider = page._choices._context.slider
     before = slider.mapTo(page, slider.rect().topLeft())
     slider.setValue(slider.value() - 1)
     qtbot.wait(20)
     assert page._choices._reset.isVisible()
+    assert make_page()._choices._facts_row.isHidden()  # no room is kept where there is nothing to go back from
     assert slider.mapTo(page, slider.rect().topLeft()) == before
 
 

@@ -4,11 +4,14 @@ from dataclasses import replace
 
 import pytest
 from fakes import machines
+from fakes.fits import fit
 
 from carryon.app.host import LoadingModel, LoadWish
 from carryon.app.models import ModelFacts, guide
 from carryon.base.settings import RecentModel
 from carryon.fit.plan import Wishes
+from carryon.fit.speed import Basis as PaceBasis
+from carryon.fit.speed import Pace
 from carryon.ui.loading import texts
 from carryon.ui.loading.form import Entry, Form, NoOffload, Place
 
@@ -103,3 +106,11 @@ def test_loading_in_words(fraction, words):
     assert texts.loading_text(form(loading=LoadingModel(wish, fraction))) == words
     assert texts.loading_text(form()) == ""
     assert texts.layers_text(form(facts=None)) == "—"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [(38, 46, "About 38–46 tokens/s"), (0.0, 0.5, "Up to 0.5 tokens/s"), (0.01, 0.05, "Below 0.1 tokens/s")],
+)
+def test_a_speed_begins_a_line(low, high, words):
+    assert texts.pace_text(replace(fit(), decode=Pace(low, high, PaceBasis.GUESSED))) == words

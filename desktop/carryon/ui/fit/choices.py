@@ -41,6 +41,8 @@ class ChoicesCard(QFrame):
         self.setAccessibleName("What is asked")
         self._sources: tuple[Source, ...] = ()
         self._is_drawing = False
+        self._context_asked: object = None
+        self._refused = ""  # what is said of a context that cannot be, until another one is chosen
         self._make_controls()
         self._arrange()
         self.setFocusProxy(self._models)
@@ -54,6 +56,7 @@ class ChoicesCard(QFrame):
             self._draw_context(form, form.fit)
             self._draw_layers(form, form.fit)
             self._draw_cache(form, form.fit)
+        self._facts_row.setVisible(form.source is not None)
         self._reset.setVisible(not form.is_automatic)
         self._is_drawing = False
 
@@ -78,7 +81,9 @@ class ChoicesCard(QFrame):
 
     def _draw_context(self, form: Form, fit: Fit) -> None:
         self._context.show_value(context_steps(form.n_ctx_train), fit.placement.n_ctx)
-        note = texts.context_note(form)
+        if (form.wishes.n_ctx, form.source) != self._context_asked:
+            self._context_asked, self._refused = (form.wishes.n_ctx, form.source), ""
+        note = self._refused or texts.context_note(form)
         self._context_note.setText(note)
         self._context_note.setVisible(bool(note))
 
@@ -107,6 +112,7 @@ class ChoicesCard(QFrame):
         self._facts = label("", "soft", wraps=True, selectable=True)
         self._context = TokensField(texts.CONTEXT, (SMALLEST_CONTEXT, LARGEST_CONTEXT))
         self._context.moved.connect(self.context_chosen.emit)
+        self._context.refused.connect(self._refuse_context)
         self._context_note = label("", "warn", wraps=True)
         self._layers = LayersField(texts.GPU_LAYERS, texts.CPU_ONLY, texts.ALL_ON_GPU)
         self._layers.moved.connect(self.layers_chosen.emit)
@@ -134,10 +140,11 @@ class ChoicesCard(QFrame):
         column.addWidget(self._context_note)
         column.addWidget(self._experts)
         column.addWidget(self._last_row())
+        self._facts_row = self._make_facts_row()
         outer = QVBoxLayout(self)
         spaced(outer, (18, 16, 18, 16), 10)
         outer.addWidget(self._model_row())
-        outer.addLayout(self._facts_row())
+        outer.addWidget(self._facts_row)
         outer.addWidget(self._asked)
 
     def _model_row(self) -> QWidget:
@@ -150,17 +157,23 @@ class ChoicesCard(QFrame):
         self._models.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         return Pair(model, buttons, narrow_px=560, gap=10, stretches=(1, 0))
 
-    def _facts_row(self) -> QHBoxLayout:
-        row = QHBoxLayout()
+    def _make_facts_row(self) -> QWidget:
+        line = QWidget()
+        row = QHBoxLayout(line)
         spaced(row, gap=16)
         row.addWidget(self._facts, 1)
         row.addWidget(self._reset)
-        return row
+        return line
 
     def _last_row(self) -> QWidget:
         cache = _side_by_side(buddy(texts.KV_CACHE, self._kv, ""), self._kv)
         slots = _side_by_side(buddy(texts.SLOTS, self._slots, ""), self._slots)
         return Row(cache, slots, _side_by_side(self._automatic), gap=24)
+
+    def _refuse_context(self, typed: str) -> None:
+        self._refused = texts.no_context(typed, SMALLEST_CONTEXT, LARGEST_CONTEXT)
+        self._context_note.setText(self._refused)
+        self._context_note.setVisible(True)
 
     def _automatic_turned(self, is_on: bool) -> None:
         if not self._is_drawing:

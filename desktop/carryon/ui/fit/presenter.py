@@ -61,8 +61,8 @@ class FitPresenter:
         """Asked whenever the page is opened: lists the library, and begins with the model that is in use."""
         self._is_open = True
         self._show(sources=self._known_sources())
-        self._measure()
         self._runner.start(_once(lambda: library(self._home)), on_end=self._library_listed, lane=Lane.DISK)
+        self._measure()  # a second's work, in the same lane
         if self.form.source is None and (first := self._first_choice()):
             self.choose(first)
 

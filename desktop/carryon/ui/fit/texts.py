@@ -181,6 +181,11 @@ def context_note(form: Form) -> str:
     return ""
 
 
+def no_context(typed: str, least: int, most: int) -> str:
+    """Why a typed context was not taken."""
+    return f"The context cannot be “{typed}”. Type a number of tokens from {least} to {most:,}, such as 8k or 8192."
+
+
 def basis_text(form: Form) -> str:
     """Where the figures come from."""
     fit = form.fit

@@ -8,6 +8,7 @@ from carryon.app.models import ModelFacts, ModelFile
 from carryon.app.wishes import default_context
 from carryon.base.errors import AppError
 from carryon.base.settings import RecentModel
+from carryon.base.units import parsed_tokens
 from carryon.engine.protocol import KvType, Reason
 from carryon.engine.reasons import Refusal
 from carryon.fit.plan import Candidate, Fit, Plan, Repair, Verdict, Wishes
@@ -168,13 +169,8 @@ def context_steps(n_ctx_train: int) -> tuple[int, ...]:
 
 def parsed_context(text: str) -> int | None:
     """Tokens from '8k', '8 k', '8,192', '8192'; None when it is none of these or out of bounds."""
-    plain = text.strip().lower().replace(",", "").replace(" ", "").replace("\u00a0", "").removesuffix("tokens")
-    factor = 1024 if plain.endswith("k") else 1
-    digits = plain.removesuffix("k")
-    if not digits.isascii() or not digits.isdigit():
-        return None
-    n_ctx = int(digits[:12]) * factor
-    return n_ctx if SMALLEST_CONTEXT <= n_ctx <= LARGEST_CONTEXT else None
+    n_ctx = parsed_tokens(text)
+    return n_ctx if n_ctx is not None and SMALLEST_CONTEXT <= n_ctx <= LARGEST_CONTEXT else None
 
 
 def no_offload(machine: Machine | None) -> NoOffload | None:

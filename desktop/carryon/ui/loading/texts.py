@@ -5,7 +5,7 @@ from carryon.base.units import NOT_MEASURED, bytes_text, context_text, memory_te
 from carryon.engine.protocol import KvType
 from carryon.fit import words
 from carryon.fit.plan import Fit, Plan, Repair, Verdict
-from carryon.ui.loading.form import Check, Entry, Form, NoOffload, Place
+from carryon.ui.loading.form import LARGEST_CONTEXT, SMALLEST_CONTEXT, Check, Entry, Form, NoOffload, Place
 
 TITLE = "Load a model"
 MODEL, CONTEXT, KV = "&Model", "&Context length", "&KV cache"
@@ -20,7 +20,7 @@ SHOW_LOG = "Show log"
 READING = "Reading the file…"
 CPU_ONLY, ALL_ON_GPU = "CPU only", "everything on GPU"
 ALL_ON_GPU_TOO, NONE_ON_GPU = "all on GPU", "all in RAM"
-NOT_A_NUMBER = "Type a number of tokens, such as 8k or 8192; at least 256."
+NOT_A_NUMBER = f"Type a number of tokens from {SMALLEST_CONTEXT} to {LARGEST_CONTEXT:,}, such as 8k or 8192."
 CHOOSE_ANOTHER, TRY_AGAIN = "Choose another file…", "Read it again"
 FIT_TITLE, REPAIRS = "On this machine", "What would help"
 
@@ -176,9 +176,9 @@ def verdict_text(made: Plan) -> str:
 
 
 def pace_text(fit: Fit) -> str:
-    """'About 38–46 tokens/s'."""
+    """'About 38–46 tokens/s', 'Up to 0.5 tokens/s'."""
     spoken = words.pace_text(fit.decode)
-    return spoken.capitalize() if spoken.startswith("below") else f"About {spoken}"
+    return f"About {spoken}" if spoken[:1].isdigit() else words.raised(spoken)
 
 
 def basis_text(fit: Fit) -> str:

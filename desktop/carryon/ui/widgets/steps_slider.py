@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QWheelEvent
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QValidator, QWheelEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QSlider, QStyle, QStyleOptionSlider, QVBoxLayout, QWidget
 
-from carryon.base.units import context_text
+from carryon.base.units import context_text, parsed_tokens
 from carryon.ui import theme
 from carryon.ui.widgets.controls import NumberField, buddy
 from carryon.ui.widgets.spacing import spaced
@@ -28,6 +28,7 @@ class TokensField(QWidget):
     """Label, number, slider and steps: a number of tokens, round by mouse or arrow key, any other typed."""
 
     moved = Signal(int)
+    refused = Signal(str)  # what was typed, where it is no number of tokens or out of bounds
 
     def __init__(self, text: str, bounds: tuple[int, int]) -> None:
         super().__init__()
@@ -37,12 +38,13 @@ class TokensField(QWidget):
         self.slider = _Slider()
         self.slider.setAccessibleName(name)
         self.slider.valueChanged.connect(lambda index: self._changed(self._steps[index]))
-        self.number = NumberField(f"{name} in tokens")
+        self.number = _TokensNumber(f"{name} in tokens")
         self.number.setRange(*bounds)
         self.number.setSingleStep(1024)
         self.number.setSuffix(" tokens")
         self.number.setKeyboardTracking(False)  # "16384" must not first be "1" and then "16"
         self.number.valueChanged.connect(self._changed)
+        self.number.refused.connect(self.refused.emit)
         self._ticks = _Ticks(self.slider)
         head = QHBoxLayout()
         head.addWidget(buddy(text, self.slider, "heading"))
@@ -69,6 +71,25 @@ class TokensField(QWidget):
     def _changed(self, value: int) -> None:
         if not self._is_drawing:
             self.moved.emit(value)
+
+
+class _TokensNumber(NumberField):
+    """Takes '8k' too, and lets anything be typed: what cannot be is refused aloud, not letter by letter."""
+
+    refused = Signal(str)
+
+    def validate(self, text: str, position: int) -> object:
+        value = parsed_tokens(text)
+        is_good = value is not None and self.minimum() <= value <= self.maximum()
+        return QValidator.State.Acceptable if is_good else QValidator.State.Intermediate, text, position
+
+    def valueFromText(self, text: str) -> int:
+        return parsed_tokens(text) or self.minimum()
+
+    def fixup(self, text: str) -> str:
+        """Asked when the person is done; what is not good by then makes way for the value before."""
+        self.refused.emit(text.removesuffix(self.suffix()))
+        return text
 
 
 def nearest(steps: Sequence[int], value: int) -> int:
