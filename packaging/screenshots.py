@@ -225,6 +225,7 @@ class Photographer:
         page = self._open_fit()
         page.presenter.plan_for_parts((FIT_GPU,), FIT_RAM_BYTES)
         page.presenter.choose(Parameters(**FIT_MODEL))
+        self._until(lambda: page.presenter.form.plan)
         self._take(name)
         page.presenter.plan_here()
         self._close_fit()

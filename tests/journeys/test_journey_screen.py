@@ -10,7 +10,7 @@ import pytest
 from PySide6.QtGui import QImage
 
 SCREENSHOTS = Path(__file__).parents[2] / "packaging" / "screenshots.py"
-PAGES = ("first-run", "chat", "load", "memory", "settings")
+PAGES = ("first-run", "chat", "load", "memory", "settings", "fit")
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not shutil.which("Xvfb"), reason="needs Xvfb")]
 
