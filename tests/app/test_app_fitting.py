@@ -55,6 +55,19 @@ def test_a_file_is_one_of_its_quants_and_the_others_are_inferred(fitting, smol):
     assert all(one.path is None for one in others)
 
 
+def test_another_quant_beside_it_shares_what_does_not_depend_on_types(fitting, smol):
+    write_header_model("smollm2-1.7b", smol.with_name("smol-Q8_0.gguf"), "Q8_0")
+    here = [one.shape for one in drained(fitting.reading(smol)).candidates if one.path]
+    assert [one.quant for one in here] == ["Q8_0", "Q4_K_M"]
+    assert here[0].family is here[1].family
+
+
+def test_a_model_is_planned_ahead_where_it_will_be_asked_for(fitting, smol):
+    where = fitting.site(machines.WITH_GPU)
+    subject = drained(fitting.reading(smol, where))
+    assert plan(subject.candidates, where) == plan(drained(fitting.reading(smol)).candidates, where)
+
+
 def test_candidates_come_best_first(fitting, smol):
     quants = [one.quant for one in drained(fitting.reading(smol)).candidates]
     assert quants.index("F16") < quants.index("Q8_0") < quants.index("Q4_K_M") < quants.index("Q2_K")

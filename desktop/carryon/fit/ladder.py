@@ -163,17 +163,19 @@ class _Ways:
         """
         if self._tried is None and self.holds(whole := self._placed(placement_of(0))):
             return whole
-        low, high, found = 1, most, None
+        low, high = 1, most
         step = min(max(guess, 1), most)
+        seen: dict[int, _Way] = {}
         while low < high:
-            way = self._placed(placement_of(step))
+            seen[step] = way = self._placed(placement_of(step))
             if self.holds(way):
-                high, found = step, way
+                high = step
                 step = max(low, step - 1) if step == guess else (low + high) // 2
             else:
                 low = step + 1
                 step = min(high - 1, step + 1) if step == guess else (low + high) // 2
-        return found if found is not None and high < most else self._placed(placement_of(min(low, most)))
+        smallest = min(low, most)
+        return seen.get(smallest) or self._placed(placement_of(smallest))
 
 
 def _rungs(shape: ModelShape, wishes: Wishes) -> list[tuple[KvType, int]]:
@@ -210,8 +212,12 @@ def _parted(
     """A part in RAM: experts first, since a token reads few of them; then whole layers. The whole did not fit."""
     tried: _Way | None = whole
     if shape.is_moe and wishes.n_cpu_experts is None:
-        yield _Ways(shape, base, site, tried).fewest_experts()
+        yield (fewest := _Ways(shape, base, site, tried).fewest_experts())
         base, tried = replace(base, n_cpu_experts=shape.n_layers), None
+        if len(base.gpus) == 1 and fewest.placement == base:  # all experts in RAM: that is where moving layers begins
+            if gpus_hold(fewest.placement, fewest.needed, site.rooms):
+                return
+            tried = fewest
     if wishes.n_gpu_layers is None:
         yield _Ways(shape, base, site, tried).most_layers()
 
