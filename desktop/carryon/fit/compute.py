@@ -1,6 +1,6 @@
 """The engine's working memory: the buffer that its graph needs on each device, by laying the graph out as it does."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from carryon.fit.body import Batch, Work, body_of, layers_with_staged_experts, peak_bytes, staged_layers
 from carryon.fit.flow import Program
@@ -54,17 +54,39 @@ class Share(NamedTuple):
 
 def compute_bytes(shape: ModelShape, spread: Spread, placement: Placement, rooms: Rooms) -> tuple[int, tuple[int, ...]]:
     """The RAM's compute buffer and that of every GPU of the rooms."""
+    backends = tuple([room.backend for room in rooms.gpus])
+    n_chosen = len(placement.gpus) or len(backends)
+    is_parted = not spread.ram.has_output and (spread.ram.n_layers or spread.n_cpu_experts)
+    work_out = _parted_bytes if is_parted else _whole_bytes
+    return work_out(shape, spread, placement.load, backends, n_chosen)
+
+
+@per_family
+def _whole_bytes(shape: ModelShape, *how: Any) -> tuple[int, tuple[int, ...]]:
+    """All in RAM or all on GPUs: the same for every quant."""
+    return _device_bytes(shape, *how)
+
+
+@per_shape
+def _parted_bytes(shape: ModelShape, *how: Any) -> tuple[int, tuple[int, ...]]:
+    """A GPU may copy tensors, which every quant has in types of its own."""
+    return _device_bytes(shape, *how)
+
+
+def _device_bytes(
+    shape: ModelShape, spread: Spread, load: Load, backends: tuple[Backend, ...], n_chosen: int
+) -> tuple[int, tuple[int, ...]]:
+    """`n_chosen`: GPUs that may take layers."""
     first = next((index for index, span in enumerate(spread.gpus) if not span.is_empty), None)
-    is_staging = first is not None and _stages(spread, placement, rooms.gpus[first].backend)
-    n_copies = _PIPELINE_COPIES if _is_pipelined(spread, placement, rooms) else 1
-    load = placement.load
+    is_staging = first is not None and _stages(spread, load, backends[first])
+    n_copies = _PIPELINE_COPIES if _is_pipelined(spread, n_chosen) else 1
     n_gpus, is_full = spread.n_devices, not spread.ram.n_layers
     gpus = [0] * len(spread.gpus)
-    for index, (span, room) in enumerate(zip(spread.gpus, rooms.gpus, strict=True)):
+    for index, (span, backend) in enumerate(zip(spread.gpus, backends, strict=True)):
         if not span.is_empty:
             is_first = index == first
             gpus[index] = _gpu_bytes(shape, Share(
-                span, spread.n_cpu_experts, load, room.backend, n_copies, is_staging and is_first, is_first, n_gpus,
+                span, spread.n_cpu_experts, load, backend, n_copies, is_staging and is_first, is_first, n_gpus,
                 is_full,
             ))  # fmt: skip
     ram = Share(spread.ram, spread.n_cpu_experts, load, Backend.CPU, n_copies, is_staging, False, n_gpus, is_full)
@@ -88,16 +110,15 @@ def _has_indexer(shape: ModelShape) -> bool:
     return any(".indexer." in one.name for layer in shape.layers for one in layer.tensors)
 
 
-def _stages(spread: Spread, placement: Placement, backend: Backend) -> bool:
+def _stages(spread: Spread, load: Load, backend: Backend) -> bool:
     """Whether long batches are computed on the GPU although weights are in RAM: all but RPC have offload_op."""
     has_weights = spread.ram.n_layers or spread.n_cpu_experts
-    return bool(has_weights) and backend is not Backend.RPC and placement.n_tokens >= _OFFLOAD_MIN_BATCH
+    return bool(has_weights) and backend is not Backend.RPC and load.n_tokens >= _OFFLOAD_MIN_BATCH
 
 
-def _is_pipelined(spread: Spread, placement: Placement, rooms: Rooms) -> bool:
+def _is_pipelined(spread: Spread, n_chosen: int) -> bool:
     """Several GPUs, and nothing but the embedding in RAM: llama-context.cpp, cparams.pipeline_parallel."""
-    n_devices = len(placement.gpus) or len(rooms.gpus)
-    return n_devices > 1 and not spread.ram.n_layers and not spread.ram.has_output and not placement.n_cpu_experts
+    return n_chosen > 1 and not spread.ram.n_layers and not spread.ram.has_output and not spread.n_cpu_experts
 
 
 @per_family
