@@ -91,6 +91,8 @@ def test_where_the_figures_come_from_is_said_and_that_the_engine_is_asked():
 
 def test_a_speed_nobody_knows_is_left_out():
     assert texts.pace_line(form()).startswith("38–46 tokens/s expected · ")
+    slow = replace(BEST, decode=Pace(0.0, 0.2, PaceBasis.GUESSED))
+    assert texts.pace_line(form(slow)).startswith("Up to 0.2 tokens/s expected · ")
     unknown = replace(BEST, decode=Pace(0.0, 0.0, PaceBasis.GUESSED))
     assert "expected" not in texts.pace_line(form(unknown))
 

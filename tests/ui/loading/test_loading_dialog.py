@@ -11,8 +11,9 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel
 
 from carryon.app.host import FailedModel, LoadedModel, LoadingModel, NoModel
 from carryon.app.models import guide
-from carryon.base.settings import RecentModel
+from carryon.base.settings import RecentModel, Theme
 from carryon.hardware.machine import MemoryUse
+from carryon.ui import theme
 from carryon.ui.loading import texts
 from carryon.ui.loading.page import LoadDialog
 from carryon.ui.loading.presenter import model_file
@@ -297,3 +298,10 @@ def test_a_model_dropped_on_the_dialog_is_chosen(dialog, tmp_path, qtbot):
     QApplication.sendEvent(dialog, QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, mime, *keys))
     qtbot.waitUntil(lambda: dialog.presenter.form.file.path == other)
     assert dialog._context.currentText() != str(other)
+
+
+def test_larger_text_does_not_push_the_dialog_off_the_screen(dialog, qapp, qtbot):
+    dialog.move(300, 0)
+    theme.apply(qapp, Theme.LIGHT, 200)  # as wide as the screen is now
+    qtbot.waitUntil(lambda: dialog.x() == dialog.screen().availableGeometry().left())
+    theme.apply(qapp, Theme.LIGHT, 100)

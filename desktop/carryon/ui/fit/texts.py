@@ -283,7 +283,7 @@ def pace_line(form: Form) -> str:
     if form.fit.decode.high <= 0:
         said = basis_text(form)
         return said[:1].upper() + said[1:]
-    return f"{words.pace_text(form.fit.decode)} expected · {basis_text(form)}"
+    return f"{words.raised(words.pace_text(form.fit.decode))} expected · {basis_text(form)}"
 
 
 def reasons(form: Form) -> tuple[str, ...]:

@@ -42,8 +42,11 @@ def sized(dialog: QWidget, width: int, height: int) -> None:
     """A size in design pixels that grows with the text and never beyond the screen; kept in step while it is open."""
 
     def size() -> None:
-        room = dialog.screen().availableSize()
+        room = dialog.screen().availableGeometry()
         dialog.resize(min(theme.px(width), room.width()), min(theme.px(height), room.height() - _TITLE_BAR_PX))
+        if dialog.isVisible():  # larger text must not push it over the edge
+            left, top = room.right() + 1 - dialog.width(), room.bottom() + 1 - dialog.height()
+            dialog.move(max(room.left(), min(dialog.x(), left)), max(room.top(), min(dialog.y(), top)))
 
     OnTheme(dialog, size)
 
