@@ -71,3 +71,9 @@ def test_kill_9_leaves_the_old_file_or_the_new_one(tmp_path):
             content = target.read_bytes()
             assert len(content) == 200_000
             assert content == content[:1] * 200_000
+
+
+def test_a_file_that_is_gone_is_told_in_words(tmp_path):
+    with pytest.raises(BadFile, match=r"gone\.gguf is not there\.$") as caught, disk_errors(tmp_path / "gone.gguf"):
+        (tmp_path / "gone.gguf").read_bytes()
+    assert "moved, renamed or deleted" in caught.value.hint

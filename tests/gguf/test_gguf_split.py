@@ -66,7 +66,7 @@ def test_several_missing_parts_are_counted(parts):
 
 
 def test_the_part_that_was_named_is_missing(tmp_path):
-    assert "No such file" in refusal(tmp_path / "a-00001-of-00003.gguf")
+    assert "is not there" in refusal(tmp_path / "a-00001-of-00003.gguf")
 
 
 def test_a_part_under_another_name_is_told(parts, tmp_path):

@@ -48,6 +48,8 @@ def disk_errors(path: Path) -> Iterator[None]:
             raise NoRoom(
                 f"The disk that holds {path.parent} is full.", "Free some space there and try again."
             ) from error
+        if isinstance(error, FileNotFoundError):
+            raise BadFile(f"{path} is not there.", "Check whether it was moved, renamed or deleted.") from error
         raise BadFile(
             f"{path} cannot be used: {error.strerror or error}.", "Check that the path exists and is yours to use."
         ) from error

@@ -78,7 +78,7 @@ class _TokensNumber(NumberField):
 
     refused = Signal(str)
 
-    def validate(self, text: str, position: int) -> object:
+    def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:
         value = parsed_tokens(text)
         is_good = value is not None and self.minimum() <= value <= self.maximum()
         return QValidator.State.Acceptable if is_good else QValidator.State.Intermediate, text, position
