@@ -10,9 +10,9 @@ from fakes.header_models import MODELS, MORE_MODELS
 from fakes.rpc_servers import RpcServers
 
 from carryon import resources
-from carryon.fit.compute import compute_error_bytes
 from carryon.fit.memory import Placement
 from carryon.fit.room import Backend
+from carryon.fit.working.compute import compute_error_bytes
 from carryon.gguf.quants import USUAL_KV_TYPES, KvType
 from carryon.gguf.shape import read_shape
 

@@ -1,9 +1,8 @@
-"""What a model needs on each device: weights and KV cache to the byte, working memory laid out as the engine does."""
+"""What a model needs on each device: weights and KV cache to the byte, working memory by laying its graph out."""
 
 from dataclasses import dataclass, replace
 
 from carryon.fit.cache import cache_bytes
-from carryon.fit.compute import compute_bytes
 from carryon.fit.placement import CONTEXT_PADDING as CONTEXT_PADDING
 from carryon.fit.placement import DEFAULT_UBATCH as DEFAULT_UBATCH
 from carryon.fit.placement import Extras as Extras
@@ -11,6 +10,7 @@ from carryon.fit.placement import Placement as Placement
 from carryon.fit.room import Rooms
 from carryon.fit.spread import Spread, spread
 from carryon.fit.weights import gpu_weights_bytes, ram_weights_bytes
+from carryon.fit.working.compute import compute_bytes
 from carryon.gguf.shape import ModelShape
 
 _LOGIT_BYTES = 4

@@ -9,8 +9,8 @@ import functools
 from collections.abc import Iterable
 from functools import lru_cache
 
-from carryon.fit.anatomy import Anatomy, key_rotation_bytes, value_rotation_bytes
-from carryon.fit.flow import Flow, Move, Program, Value, Width
+from carryon.fit.working.anatomy import Anatomy, key_rotation_bytes, value_rotation_bytes
+from carryon.fit.working.flow import Flow, Move, Program, Value, Width
 
 F32, I32, F16 = 4, 4, 2
 _ADDS_TO_RESIDUAL = ("phi3", "phimoe")  # their last sum is written over the residual, not over the feed-forward

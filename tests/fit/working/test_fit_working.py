@@ -7,16 +7,16 @@ import pytest
 from fakes.header_models import MODELS, MORE_MODELS, general, header_from, heads, in_layers, llama_like
 from fakes.published_compute import measured
 
-from carryon.fit import body
-from carryon.fit.anatomy import Anatomy
-from carryon.fit.arena import Arena
-from carryon.fit.body import Stretches
-from carryon.fit.compute import compute_error_bytes
-from carryon.fit.flow import Flow, Width
-from carryon.fit.graph import layer_program
 from carryon.fit.memory import Placement, need
 from carryon.fit.remembered import per_shape
 from carryon.fit.room import Backend, Room, Rooms
+from carryon.fit.working import body
+from carryon.fit.working.anatomy import Anatomy
+from carryon.fit.working.arena import Arena
+from carryon.fit.working.body import Stretches
+from carryon.fit.working.compute import compute_error_bytes
+from carryon.fit.working.flow import Flow, Width
+from carryon.fit.working.graph import layer_program
 from carryon.gguf.quants import KvType
 from carryon.gguf.shape import TensorInfo, shape_of
 from carryon.hardware.machine import DeviceKind

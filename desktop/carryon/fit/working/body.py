@@ -6,10 +6,13 @@ from functools import lru_cache
 from itertools import groupby, repeat
 from typing import NamedTuple, TypeVar
 
-from carryon.fit.anatomy import Anatomy, anatomies, anatomies_with_staged_experts, kinds, staged_anatomies
-from carryon.fit.arena import Arena
-from carryon.fit.flow import Program, Width
-from carryon.fit.graph import (
+from carryon.fit.placement import padded
+from carryon.fit.remembered import per_family, per_shape
+from carryon.fit.room import Backend
+from carryon.fit.working.anatomy import Anatomy, anatomies, anatomies_with_staged_experts, kinds, staged_anatomies
+from carryon.fit.working.arena import Arena
+from carryon.fit.working.flow import Program, Width
+from carryon.fit.working.graph import (
     after_gpu_layer,
     after_ram_layer,
     experts_alone,
@@ -17,9 +20,6 @@ from carryon.fit.graph import (
     layer_without_experts,
     stored_alone,
 )
-from carryon.fit.placement import padded
-from carryon.fit.remembered import per_family, per_shape
-from carryon.fit.room import Backend
 from carryon.gguf.quants import KvType
 from carryon.gguf.shape import ModelShape
 

@@ -2,15 +2,15 @@
 
 from typing import Any, NamedTuple
 
-from carryon.fit.body import Batch, Work, body_of, layers_with_staged_experts, peak_bytes, staged_layers
-from carryon.fit.flow import Program
-from carryon.fit.graph import F32, answers_handed_over, embedding, handed_over
-from carryon.fit.inputs import cache_cells, input_bytes
 from carryon.fit.placement import Load, Placement, padded
 from carryon.fit.remembered import per_family, per_shape
 from carryon.fit.room import Backend, Rooms
 from carryon.fit.spread import Span, Spread
 from carryon.fit.storage import ALIGNMENT, aligned
+from carryon.fit.working.body import Batch, Work, body_of, layers_with_staged_experts, peak_bytes, staged_layers
+from carryon.fit.working.flow import Program
+from carryon.fit.working.graph import F32, answers_handed_over, embedding, handed_over
+from carryon.fit.working.inputs import cache_cells, input_bytes
 from carryon.gguf.quants import KvType
 from carryon.gguf.shape import ModelShape
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from carryon.fit.anatomy import key_rotation_bytes, value_rotation_bytes
 from carryon.fit.cache import cells
 from carryon.fit.placement import Load
 from carryon.fit.remembered import per_family
 from carryon.fit.spread import Span
+from carryon.fit.working.anatomy import key_rotation_bytes, value_rotation_bytes
 from carryon.gguf.shape import Attention, ModelShape
 
 _F16, _F32, _I32, _I64 = 2, 4, 4, 8
