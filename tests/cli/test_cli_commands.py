@@ -3,11 +3,13 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import closing
 
 import pytest
 
@@ -182,3 +184,20 @@ def test_everything_is_written_into_the_home(tiny_model, carryon_home):
     home = Home(carryon_home.root)
     databases = {f"{name}.sqlite{end}" for name in ("chats", "library") for end in ("", "-wal", "-shm")}
     assert {one.name for one in home.root.iterdir()} <= {*databases, "logs"}
+
+
+def observations(home):
+    """How many devices and speeds were kept, by kind."""
+    with closing(sqlite3.connect(home.library)) as db:
+        return dict(db.execute("SELECT kind, count(*) FROM observation GROUP BY kind").fetchall())
+
+
+def test_a_load_for_a_question_teaches_the_next_prediction(tiny_model, carryon_home):
+    assert carryon("run", tiny_model, "-p", "Count", "--temperature", "0").returncode == 0
+    assert observations(carryon_home) == {"memory": 1}  # ten words say nothing of a speed
+
+
+def test_a_bench_teaches_speeds(tiny_model, carryon_home):
+    done = carryon("bench", tiny_model, "--prompt-tokens", "200", "--answer-tokens", "32", "--repeat", "1")
+    assert done.returncode == 0, done.stderr
+    assert observations(carryon_home) == {"memory": 1, "speed": 2}

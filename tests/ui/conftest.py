@@ -22,6 +22,7 @@ from carryon.ui.application import make_application
 from carryon.ui.bridge import MainThread
 
 LEFTOVERS_END_WITHIN_S = 5.0
+RAM_BYTES_PER_S = 40e9
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +67,8 @@ def make_services(carryon_home, qapp) -> Iterator:
         bridge = MainThread()
         services = build(carryon_home, bridge.post, fake_engine.command(**engine_options))
         services = replace(services, probing=machines.probing(machine))
+        if machine:  # else every test would measure its RAM
+            services.fitting.measurements.keep_ram_bytes_per_s(machine.cpu.name, RAM_BYTES_PER_S)
         services.settings.change(lambda now: replace(now, was_welcomed=True))
         made.append((services, bridge))
         return services

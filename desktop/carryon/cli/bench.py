@@ -8,7 +8,8 @@ from typing import Any
 
 from carryon.base.errors import BadInput
 from carryon.base.units import memory_text
-from carryon.cli.loading import add_model_options, loaded, request_from, this_home
+from carryon.chat.message import Figures
+from carryon.cli.loading import add_model_options, answered, loaded, request_from, this_home
 from carryon.engine.client import EngineClient, Finished, Sampling, Timings
 from carryon.engine.process import Engine
 
@@ -64,13 +65,15 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measures and prints."""
     where = this_home()
-    request = request_from(arguments, where)
-    if arguments.prompt_tokens + arguments.answer_tokens > request.n_ctx:
+    chosen = request_from(arguments, where)
+    n_ctx = chosen.request.n_ctx
+    if arguments.prompt_tokens + arguments.answer_tokens > n_ctx:
         raise BadInput(
-            f"The context holds {request.n_ctx:,} tokens, fewer than asked for.", "Ask for fewer tokens or set --ctx."
+            f"The context holds {n_ctx:,} tokens, fewer than asked for.", "Ask for fewer tokens or set --ctx."
         )
-    with loaded(request, where) as engine:
+    with loaded(chosen, where) as engine:
         bench = measure(engine, arguments.prompt_tokens, arguments.answer_tokens, arguments.repeat)
+    answered(chosen, where, _figures(bench))
     print(json.dumps(asdict(bench)) if arguments.json else _table(bench))
     return 0
 
@@ -103,6 +106,12 @@ def _timed(client: EngineClient, tokens: list[int], n_answer: int) -> Timings:
 def _prompt_tokens(client: EngineClient, count: int) -> list[int]:
     tokens = client.tokenize(_TEXT)
     return (tokens * (count // len(tokens) + 1))[:count]
+
+
+def _figures(bench: Bench) -> Figures:
+    """The medians as if they were one answer."""
+    prompt_ms, answer_ms = (1000 * one.n_tokens / one.median for one in (bench.prompt, bench.answer))
+    return Figures(bench.prompt.n_tokens, prompt_ms, bench.answer.n_tokens, answer_ms, cached_n=0)
 
 
 def _speeds(n_tokens: int, speeds: list[float]) -> Speeds:

@@ -2,9 +2,9 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from carryon.app.fitting import Fitting
@@ -16,11 +16,21 @@ from carryon.base.jobs import drained
 from carryon.base.log import start_log
 from carryon.base.paths import Home, home
 from carryon.base.units import context_text
+from carryon.chat.message import Figures
 from carryon.engine.process import Engine, start
 from carryon.engine.protocol import KvType, Loading, LoadRequest
 from carryon.fit.memory import DEFAULT_UBATCH
-from carryon.fit.plan import Fit, Wishes, plan
+from carryon.fit.plan import Fit, Site, Wishes, plan
 from carryon.fit.words import verdict_sentence
+
+
+@dataclass(frozen=True)
+class ToLoad:
+    """What the engine is asked for, and what was predicted of it where it was planned."""
+
+    request: LoadRequest
+    wish: LoadWish
+
 
 _LAYER_WORDS = {"auto": None, "all": 1 << 30}
 
@@ -58,15 +68,16 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def request_from(arguments: argparse.Namespace, where: Home, **more: Any) -> LoadRequest:
-    """The engine's request for these arguments. Raises BadInput or BadFile before any process starts."""
+def request_from(arguments: argparse.Namespace, where: Home, **more: Any) -> ToLoad:
+    """What to load for these arguments. Raises BadInput or BadFile before any process starts."""
     file = find(arguments.model, where)
     model = facts(file)
     for endpoint in arguments.rpc:
         _check_endpoint(endpoint)
     planned = _planned(arguments, file, where) if arguments.gpu_layers is None else None
     wish = planned or _as_told(arguments, model)
-    return replace(request_of(wish), n_threads=arguments.threads, rpc_endpoints=tuple(arguments.rpc), **more)
+    request = replace(request_of(wish), n_threads=arguments.threads, rpc_endpoints=tuple(arguments.rpc), **more)
+    return ToLoad(request, wish)
 
 
 def _as_told(arguments: argparse.Namespace, model: ModelFacts) -> LoadWish:
@@ -123,16 +134,32 @@ def _chosen_text(fit: Fit) -> str:
 
 
 @contextmanager
-def loaded(request: LoadRequest, where: Home) -> Iterator[Engine]:
+def loaded(chosen: ToLoad, where: Home) -> Iterator[Engine]:
     """The engine with this model, ended whatever happens; what it had to change is said on stderr."""
     start_log(where.logs, "cli")
-    engine = drained(start(request, where.logs), _show_progress)
+    engine = drained(start(chosen.request, where.logs), _show_progress)
     try:
+        _learn(chosen.wish, where, lambda fitting, fit, site: fitting.loaded(fit, site, engine.ready))
         for notice in engine.ready.notices:
             _say(notice)
         yield engine
     finally:
         engine.end()
+
+
+def answered(chosen: ToLoad, where: Home, figures: Figures) -> None:
+    """Keeps how fast an answer was, for the next prediction."""
+    _learn(chosen.wish, where, lambda fitting, fit, site: fitting.answered(fit, site, figures))
+
+
+def _learn(wish: LoadWish, where: Home, tell: Callable[[Fitting, Fit, Site], None]) -> None:
+    """What was not planned has nothing to be compared with."""
+    if wish.fit and wish.site:
+        fitting = Fitting(where)
+        try:
+            tell(fitting, wish.fit, wish.site)
+        finally:
+            fitting.close()
 
 
 def this_home() -> Home:

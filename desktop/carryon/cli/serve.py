@@ -45,8 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Serves until Ctrl+C; an engine that dies is an error."""
     where = this_home()
     key = arguments.api_key or secrets.token_urlsafe(24)
-    request = request_from(arguments, where, host=arguments.host, port=arguments.port, api_key=key)
-    with loaded(request, where) as engine:
+    chosen = request_from(arguments, where, host=arguments.host, port=arguments.port, api_key=key)
+    with loaded(chosen, where) as engine:
         _say_how(engine, key)
         died: AppError | None = drained(engine.watch())
     if died:

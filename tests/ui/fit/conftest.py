@@ -27,7 +27,6 @@ def make_page(make_services, qtbot):
 
     def make(path=None, machine=machines.WITH_GPU, size=(1100, 800)):
         services = make_services(machine=machine)
-        services.fitting.measurements.keep_ram_bytes_per_s(machine.cpu.name, 40e9)  # else it would be measured
         page = FitPage(services)
         qtbot.addWidget(page)
         page.resize(*size)

@@ -16,6 +16,7 @@ from carryon.base.settings import RecentModel
 from carryon.engine.protocol import KvType
 from carryon.engine.reasons import Crash, Refusal
 from carryon.fit.plan import Change, Verdict
+from carryon.fit.speed import Basis
 from carryon.hardware.machine import GpuUse, MemoryUse
 from carryon.ui.loading import texts
 from carryon.ui.loading.form import Check, Entry, Form, NoOffload, Place, context_steps, no_offload, parsed_context
@@ -41,10 +42,12 @@ class Page:
 class Desk:
     """A presenter on true services with a fake engine, and the thread that its news run on."""
 
-    def __init__(self, home, machine=machines.CPU_ONLY, **engine_options):
+    def __init__(self, home, machine=machines.CPU_ONLY, ram_bytes_per_s=40e9, **engine_options):
         self.main = MainThread()
         services = build(home, self.main.post, fake_engine.command(**engine_options))
         self.services = replace(services, probing=machines.probing(machine))
+        if ram_bytes_per_s:
+            self.keep_ram_speed(machine, ram_bytes_per_s)
         self.machine = machine
         self.use = MemoryUse(machine.ram)  # what the meter tells just before a load
         self.page = Page()
@@ -53,6 +56,9 @@ class Desk:
     def _metering(self):
         yield None
         return self.use
+
+    def keep_ram_speed(self, machine, bytes_per_s):
+        self.services.fitting.measurements.keep_ram_bytes_per_s(machine.cpu.name, bytes_per_s)
 
     @property
     def form(self):
@@ -603,3 +609,26 @@ def test_a_wish_from_elsewhere_is_where_the_dialog_begins(gpu_desk, fitting_8b):
     gpu_desk.presenter.open(wish=LoadWish(fitting_8b, 2048, 12, kv_type=KvType.Q4_0))
     gpu_desk.read()
     assert (gpu_desk.form.n_ctx, gpu_desk.form.n_gpu_layers, gpu_desk.form.kv_type) == (2048, 12, KvType.Q4_0)
+
+
+def test_the_ram_is_measured_when_it_never_was(make_desk, fitting_8b):
+    desk = make_desk(ram_bytes_per_s=None)
+
+    def measuring(machine):
+        yield None
+        desk.keep_ram_speed(machine, 50e9)
+        return True
+
+    desk.services.fitting.measuring = measuring
+    desk.open(fitting_8b)
+    desk.main.run_until(lambda: desk.form.fit and desk.form.fit.decode.basis is Basis.PROBED)
+
+
+def test_the_ram_is_left_alone_while_a_model_works(make_desk, model, fitting_8b):
+    desk = make_desk(ram_bytes_per_s=None)
+    asked = []
+    desk.services.fitting.measuring = lambda machine: iter(asked.append(machine) or ())
+    desk.host.load(desk.host.wish_for(model))
+    desk.main.run_until(lambda: isinstance(desk.host.state, LoadedModel))
+    desk.open(fitting_8b)
+    assert asked == []

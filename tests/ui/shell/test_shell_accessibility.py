@@ -50,8 +50,6 @@ def show(make_window, tmp_path, qtbot):
                 window.show_page({"chat": Page.CHAT, "settings": Page.SETTINGS, "welcome": Page.WELCOME}[place])
                 return window
             case "fit":
-                name = machines.WITH_GPU.cpu.name
-                window._services.fitting.measurements.keep_ram_bytes_per_s(name, 40e9)  # else it would be measured
                 window.show_page(Page.FIT)
                 window.fit.presenter.choose_path(tiny_gguf.random_model(tmp_path / "tiny.gguf"))
                 window.fit.presenter.plan_for_parts(("GeForce RTX 4090",), 64 * 2**30)

@@ -236,6 +236,17 @@ class LoadPresenter:
         """A look at the machine as it is now: what the loaded model holds comes back before the next one loads."""
         if isinstance(outcome, Done):
             self._know(outcome.result, self._services.fitting.site(outcome.result, self._host.ready))
+            self._measure(outcome.result)
+
+    def _measure(self, machine: Machine) -> None:
+        """How fast the RAM is read, once a month; an engine at work would disturb it."""
+        if self._is_open and isinstance(self._host.state, NoModel):
+            work = self._services.fitting.measuring(machine)
+            self._runner.start(work, on_end=lambda outcome: self._measured(machine, outcome), lane=Lane.DISK)
+
+    def _measured(self, machine: Machine, outcome: Outcome) -> None:
+        if isinstance(outcome, Done) and outcome.result and self.form.machine is machine:
+            self._know(machine, self._services.fitting.site(machine, self._host.ready))
 
     def _know(self, machine: Machine | None, site: Site | None) -> None:
         self._site = site
