@@ -81,6 +81,12 @@ def test_files_beside_it_of_the_same_model_are_here_too(fitting, smol):
     assert here == {"Q4_K_M": str(smol), "Q8_0": str(beside)}
 
 
+def test_a_model_trained_in_mxfp4_is_offered_in_nothing_else(fitting, tmp_path):
+    born = write_header_model("gptoss-20b", tmp_path / "gpt-oss-20b.gguf")
+    quants = [one.quant for one in drained(fitting.reading(born)).candidates]
+    assert quants == ["F16", "MXFP4_MOE"]  # the file calls itself F16
+
+
 def test_a_damaged_file_says_so(fitting, smol):
     os.truncate(smol, 5000)
     with pytest.raises(BadFile):

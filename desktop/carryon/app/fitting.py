@@ -26,7 +26,7 @@ from carryon.fit.room import Rooms, rooms_of
 from carryon.fit.speed import speeds_of
 from carryon.fit.verdict import judged
 from carryon.gguf.mix import QUANTS, requantized_each
-from carryon.gguf.quants import KvType
+from carryon.gguf.quants import GGML_TYPES_BY_NAME, KvType
 from carryon.gguf.shape import ModelShape, read_shape
 from carryon.gguf.sketch import Parameters, sketched
 from carryon.gguf.split import parts_of
@@ -40,6 +40,8 @@ _SHOWN = (
     "F16", "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q4_K_M", "Q4_K_S", "IQ4_NL", "IQ4_XS", "Q4_0", "Q3_K_L", "Q3_K_M",
     "IQ3_M", "IQ3_XXS", "Q3_K_S", "IQ2_M", "Q2_K",
 )  # fmt: skip
+_SHOWN_OF_MXFP4 = ("MXFP4_MOE",)  # trained in it: larger types gain nothing, smaller ones save next to nothing
+_MXFP4 = GGML_TYPES_BY_NAME["MXFP4"].type_id
 
 
 @dataclass(frozen=True)
@@ -261,7 +263,8 @@ def _sibling_shape(path: Path, shape: ModelShape) -> ModelShape | None:
 
 def _with_others(here: dict[str, Candidate], shape: ModelShape) -> tuple[Candidate, ...]:
     """Those that are here and those that could be made, best quality first; what cannot be ranked comes first."""
-    wanted = [quant for quant in _SHOWN if quant not in here]
+    shown = _SHOWN_OF_MXFP4 if any(one.type_id == _MXFP4 for one in shape.tensors) else _SHOWN
+    wanted = [quant for quant in shown if quant not in here]
     made = zip(wanted, requantized_each(shape, wanted), strict=True)
     others = {quant: Candidate(quant, other) for quant, other in made}
     known = [(others | here)[quant] for quant in QUANTS if quant in others | here]
