@@ -22,7 +22,8 @@ from dataclasses import replace
 from pathlib import Path
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
-SCREEN = (1280, 840)
+WINDOW = (1280, 840)
+TALL = (1280, 1290)  # the Fit page with its whole table; the screen is as large
 PATIENCE_S = 120.0
 FIRST_WORDS = 90  # characters of the answer that are there when the picture is taken
 EARLIER = ("Which quant for coding?", "What is the trained context?", "What does the slider do?")
@@ -62,7 +63,7 @@ def _arguments() -> argparse.Namespace:
 def _virtual_screen() -> Iterator[str]:
     """An Xvfb on a free display, ended with the block."""
     reading, writing = os.pipe()
-    size = f"{SCREEN[0]}x{SCREEN[1]}x24"
+    size = f"{TALL[0]}x{TALL[1]}x24"
     command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", size, "-nolisten", "tcp"]
     server = subprocess.Popen(command, pass_fds=(writing,), stderr=subprocess.DEVNULL)
     os.close(writing)
@@ -104,28 +105,31 @@ class Photographer:
         self._window = None
 
     def take_all(self) -> None:
-        """First run, then a filled conversation in every look, then dialogs and the card of a crash."""
+        """First run, a filled conversation, dialogs and pages, the middle of an answer in every look, a crash's card.
+
+        In the middle of an answer the engine is held back, so that comes after everything that tells of speeds.
+        """
         self._open("light", 100)
         self._take("first-run-light")
         self._wear("dark", 100)
         self._take("first-run-dark")
         self._wear("light", 100)
+        self._fit_here("fit-here-light")
         self._load()
         self._fill()
-        for look, percent in (("light", 100), ("dark", 100), ("light", 200), ("dark", 200)):
-            self._wear(look, percent)
-            self._mid_answer(f"chat-{look}" if percent == 100 else f"chat-{look}-{percent}")
         for look in ("light", "dark"):
             self._wear(look, 100)
             self._memory(f"memory-{look}")
             self._load_dialog(f"load-{look}")
             self._settings(f"settings-{look}")
             self._fit(f"fit-{look}")
-        self._fit_here("fit-here-light")
         self._wear("light", 200)
         self._fit("fit-light-200")
         self._load_dialog("load-light-200")
         self._settings("settings-light-200")
+        for look, percent in (("light", 100), ("dark", 100), ("light", 200), ("dark", 200)):
+            self._wear(look, percent)
+            self._mid_answer(f"chat-{look}" if percent == 100 else f"chat-{look}-{percent}")
         self._wear("light", 100)
         self._crash("crash-light")
 
@@ -134,7 +138,7 @@ class Photographer:
 
         self._wear(look, percent)
         self._window = Window(self._services)
-        self._window.setGeometry(0, 0, *SCREEN)
+        self._window.setGeometry(0, 0, *WINDOW)
         self._window.show()
         self._window.begin()
         self._window.activateWindow()
@@ -207,7 +211,7 @@ class Photographer:
         self._window.show_load_dialog()
         dialog = self._window.load_dialog
         self._until(lambda: dialog.presenter.form.fit and dialog.presenter.form.fit.basis.value != "instant")
-        dialog.move((SCREEN[0] - dialog.width()) // 2, (SCREEN[1] - dialog.height()) // 2)
+        dialog.move((WINDOW[0] - dialog.width()) // 2, (WINDOW[1] - dialog.height()) // 2)
         self._take(name)
         dialog.reject()
 
@@ -242,12 +246,14 @@ class Photographer:
     def _open_fit(self):
         from carryon.ui.window import Page
 
+        self._window.resize(*TALL)
         self._window.show_page(Page.FIT)
         return self._window.fit
 
     def _close_fit(self) -> None:
         from carryon.ui.window import Page
 
+        self._window.resize(*WINDOW)
         self._window.show_page(Page.CHAT)
 
     def _crash(self, name: str) -> None:
@@ -261,7 +267,7 @@ class Photographer:
         """What stands on the screen, not what a widget would like to show."""
         self._pause_s(0.6)
         file = self._folder / f"{name}.png"
-        self._app.primaryScreen().grabWindow(0).save(str(file))
+        self._app.primaryScreen().grabWindow(0, 0, 0, self._window.width(), self._window.height()).save(str(file))
         print(file)
 
     def _until(self, is_so: Callable[[], object]) -> None:

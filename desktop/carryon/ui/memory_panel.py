@@ -7,10 +7,10 @@ from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 from carryon.app.host import LoadedModel
 from carryon.hardware.machine import Machine, MemoryUse
 from carryon.ui import texts, theme
-from carryon.ui.memory_facts import DeviceBar, device_bars
+from carryon.ui.memory_facts import device_bars
 from carryon.ui.widgets.controls import button, label
 from carryon.ui.widgets.flow import FlowLayout
-from carryon.ui.widgets.memory_bar import MemoryBar
+from carryon.ui.widgets.memory_bars import MemoryBars
 from carryon.ui.widgets.spacing import OnTheme, spaced
 
 
@@ -26,12 +26,11 @@ class MemoryPanel(QFrame):
         self.setAccessibleName(texts.MEMORY_TITLE)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._page = parent
-        self._bars: list[MemoryBar] = []
         self._title = label("", "heading", wraps=True)
         self._facts = label("", "soft", wraps=True, selectable=True)
         self._prediction = label("", wraps=True, selectable=True)
         self._notices = label("", "warn", wraps=True, selectable=True)
-        self._bar_column = QVBoxLayout()
+        self._bars = MemoryBars()
         self._arrange()
         self.hide()
         OnTheme(self, self.place)
@@ -46,7 +45,7 @@ class MemoryPanel(QFrame):
         self._prediction.setVisible(bool(compared))
         self._notices.setText("\n".join(ready.notices))
         self._notices.setVisible(bool(ready.notices))
-        self._draw_bars(device_bars(ready, machine, use))
+        self._bars.show_bars(device_bars(ready, machine, use))
         self.place()
 
     def open(self) -> None:
@@ -107,7 +106,7 @@ class MemoryPanel(QFrame):
         spaced(column, (16, 14, 16, 14), 8)
         for widget in (self._title, self._facts, self._prediction, self._notices):
             column.addWidget(widget)
-        column.addLayout(spaced(self._bar_column, (0, 6, 0, 2), 14))
+        column.addWidget(self._bars)
         column.addWidget(label(texts.MEMORY_NOTE, "soft", wraps=True))
         buttons = FlowLayout()
         buttons.addWidget(button(texts.CHANGE_SETTINGS, on_click=self.settings_wanted.emit))
@@ -118,15 +117,3 @@ class MemoryPanel(QFrame):
         outer = QVBoxLayout(self)
         spaced(outer, (1, 1, 1, 1), 0)
         outer.addWidget(scroll)
-
-    def _draw_bars(self, bars: tuple[DeviceBar, ...]) -> None:
-        while len(self._bars) > len(bars):
-            gone = self._bars.pop()
-            gone.setParent(None)
-            gone.deleteLater()
-        for index, bar in enumerate(bars):
-            if index == len(self._bars):
-                self._bars.append(MemoryBar(bar))
-                self._bar_column.addWidget(self._bars[index])
-            else:
-                self._bars[index].show_bar(bar)

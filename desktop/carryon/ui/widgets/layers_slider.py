@@ -1,14 +1,10 @@
 """A slider over layers with a tick at the largest value that fits, and words at its ends and at the tick."""
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QPolygon, QWheelEvent
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPolygon
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
-    QSizePolicy,
-    QSlider,
-    QStyle,
-    QStyleOptionSlider,
     QVBoxLayout,
     QWidget,
 )
@@ -16,6 +12,7 @@ from PySide6.QtWidgets import (
 from carryon.ui import theme
 from carryon.ui.widgets.controls import NumberField, buddy
 from carryon.ui.widgets.folding_row import FoldingRow
+from carryon.ui.widgets.scaled_slider import Scale, ScaledSlider
 from carryon.ui.widgets.spacing import spaced
 
 
@@ -96,52 +93,27 @@ class _Value(QLabel):
         painter.end()
 
 
-class _Slider(QSlider):
-    """Arrow keys move by one layer, page keys by a quarter; the wheel only scrolls the page."""
-
-    def __init__(self) -> None:
-        super().__init__(Qt.Orientation.Horizontal)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+class _Slider(ScaledSlider):
+    """Page keys move by a quarter."""
 
     def setRange(self, low: int, high: int) -> None:
         super().setRange(low, high)
         self.setPageStep(max(1, high // 4))
 
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        event.ignore()
 
-    def centre_x(self, value: int) -> int:
-        """Where the middle of the handle is when it stands at this value."""
-        option = QStyleOptionSlider()
-        self.initStyleOption(option)
-        option.sliderPosition = value
-        handle = self.style().subControlRect(
-            QStyle.ComplexControl.CC_Slider, option, QStyle.SubControl.SC_SliderHandle, self
-        )
-        return handle.center().x()
+class _Scale(Scale):
+    """The ends and a tick. Where the tick's own words would touch those of an end, only its mark is drawn."""
 
-
-class _Scale(QWidget):
-    """The words under the groove. Where the tick's own words would touch those of an end, only its mark is drawn."""
-
-    def __init__(self, slider: _Slider, low_words: str, high_words: str) -> None:
-        super().__init__()
-        self._slider, self._low_words, self._high_words = slider, low_words, high_words
+    def __init__(self, slider: ScaledSlider, low_words: str, high_words: str) -> None:
+        super().__init__(slider)
+        self._low_words, self._high_words = low_words, high_words
         self._tick: int | None = None
         self._tick_words = ""
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        theme.theme_changed.connect(self.updateGeometry)
 
     def show_tick(self, tick: int | None, words: str) -> None:
         """Moves the tick; None takes it away."""
         self._tick, self._tick_words = tick, words
         self.update()
-
-    def sizeHint(self) -> QSize:
-        return QSize(theme.px(160), self._metrics().height() + theme.px(8))
-
-    def minimumSizeHint(self) -> QSize:
-        return self.sizeHint()
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
@@ -170,16 +142,3 @@ class _Scale(QWidget):
         low, high = self._low_words, self._high_words
         right = self.width() - self._metrics().horizontalAdvance(high)
         return [(self._place(low, 0), low), (self._place(high, right), high)]
-
-    def _place(self, words: str, left: int) -> QRect:
-        width = self._metrics().horizontalAdvance(words)
-        inside = min(max(0, left), max(0, self.width() - width))
-        return QRect(inside, theme.px(7), width, self.height() - theme.px(7))
-
-    def _font(self) -> QFont:
-        font = QFont(self.font())
-        font.setPixelSize(theme.px(12))
-        return font
-
-    def _metrics(self) -> QFontMetrics:
-        return QFontMetrics(self._font())

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QValidator, QWheelEvent
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QSlider, QStyle, QStyleOptionSlider, QVBoxLayout, QWidget
+from PySide6.QtCore import QPoint, QRect, Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QValidator
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from carryon.base.units import context_text, parsed_tokens
 from carryon.ui import theme
 from carryon.ui.widgets.controls import NumberField, buddy
+from carryon.ui.widgets.scaled_slider import Scale, ScaledSlider
 from carryon.ui.widgets.spacing import spaced
 
 _FIRST_STEP = 2048
@@ -97,49 +98,26 @@ def nearest(steps: Sequence[int], value: int) -> int:
     return min(range(len(steps)), key=lambda index: max(steps[index], value) / max(1, min(steps[index], value)))
 
 
-class _Slider(QSlider):
-    """Arrow keys move by a step, page keys by a doubling; the wheel only scrolls the page."""
+class _Slider(ScaledSlider):
+    """Page keys move by a doubling."""
 
     def __init__(self) -> None:
-        super().__init__(Qt.Orientation.Horizontal)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        super().__init__()
         self.setRange(0, 0)
         self.setPageStep(2)
 
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        event.ignore()
 
-    def centre_x(self, index: int) -> int:
-        """Where the middle of the handle is when it stands at this step."""
-        option = QStyleOptionSlider()
-        self.initStyleOption(option)
-        option.sliderPosition = index
-        handle = self.style().subControlRect(
-            QStyle.ComplexControl.CC_Slider, option, QStyle.SubControl.SC_SliderHandle, self
-        )
-        return handle.center().x()
+class _Ticks(Scale):
+    """The steps: as many as have room, first and last always."""
 
-
-class _Ticks(QWidget):
-    """The words under the groove: as many steps as have room, first and last always."""
-
-    def __init__(self, slider: _Slider) -> None:
-        super().__init__()
-        self._slider = slider
+    def __init__(self, slider: ScaledSlider) -> None:
+        super().__init__(slider)
         self._steps: tuple[int, ...] = ()
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        theme.theme_changed.connect(self.updateGeometry)
 
     def show_steps(self, steps: tuple[int, ...]) -> None:
         """Replaces the steps."""
         self._steps = steps
         self.update()
-
-    def sizeHint(self) -> QSize:
-        return QSize(theme.px(160), self._metrics().height() + theme.px(8))
-
-    def minimumSizeHint(self) -> QSize:
-        return self.sizeHint()
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
@@ -159,20 +137,8 @@ class _Ticks(QWidget):
         taken: list[tuple[int, str, QRect]] = []
         for index in dict.fromkeys((0, last, *doublings)):
             words = context_text(self._steps[index]) if self._steps else ""
-            place = self._place(index, words)
+            middle = self._slider.centre_x(index) - self._metrics().horizontalAdvance(words) // 2
+            place = self._place(words, middle)
             if not any(place.adjusted(-theme.px(8), 0, theme.px(8), 0).intersects(other) for _, _, other in taken):
                 taken.append((index, words, place))
         return taken
-
-    def _place(self, index: int, words: str) -> QRect:
-        width = self._metrics().horizontalAdvance(words)
-        left = min(max(0, self._slider.centre_x(index) - width // 2), max(0, self.width() - width))
-        return QRect(left, theme.px(7), width, self.height() - theme.px(7))
-
-    def _font(self) -> QFont:
-        font = QFont(self.font())
-        font.setPixelSize(theme.px(12))
-        return font
-
-    def _metrics(self) -> QFontMetrics:
-        return QFontMetrics(self._font())
