@@ -30,7 +30,7 @@ def ask(carryon_home, monkeypatch):
     def asked(*words):
         parser = argparse.ArgumentParser()
         loading.add_model_options(parser)
-        return loading.request_from(parser.parse_args([str(word) for word in words]), carryon_home)
+        return loading.chosen_from(parser.parse_args([str(word) for word in words]), carryon_home).request
 
     return asked
 

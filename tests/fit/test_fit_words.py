@@ -100,7 +100,9 @@ def test_a_pace_is_a_range(low, high, text):
 
 def test_the_basis_of_speed_and_memory_is_said():
     instant = words.basis_text(fit())
-    assert instant == "speed from the parts' published figures · memory calculated from the file's header"
+    speed, memory = instant.split(" · ")
+    assert speed == "speed from the parts' published figures, with 2k tokens in the context"
+    assert memory == "memory calculated from the file's header"
     checked = words.memory_basis_text(fit(basis=Basis.DRY_RUN, within=0.02))
     assert checked == "memory: the engine's own plan, checked on this machine: within 2 %"
     assert words.within_text(0.0004) == "within 0.1 %"

@@ -9,7 +9,7 @@ from typing import Any
 from carryon.base.errors import BadInput
 from carryon.base.units import memory_text
 from carryon.chat.message import Figures
-from carryon.cli.loading import add_model_options, answered, loaded, request_from, this_home
+from carryon.cli.loading import add_model_options, answered, chosen_from, loaded, this_home
 from carryon.engine.client import EngineClient, Finished, Sampling, Timings
 from carryon.engine.process import Engine
 
@@ -65,7 +65,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measures and prints."""
     where = this_home()
-    chosen = request_from(arguments, where)
+    chosen = chosen_from(arguments, where)
     n_ctx = chosen.request.n_ctx
     if arguments.prompt_tokens + arguments.answer_tokens > n_ctx:
         raise BadInput(

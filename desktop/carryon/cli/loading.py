@@ -68,7 +68,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def request_from(arguments: argparse.Namespace, where: Home, **more: Any) -> ToLoad:
+def chosen_from(arguments: argparse.Namespace, where: Home, **more: Any) -> ToLoad:
     """What to load for these arguments. Raises BadInput or BadFile before any process starts."""
     file = find(arguments.model, where)
     model = facts(file)

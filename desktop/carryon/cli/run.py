@@ -13,7 +13,7 @@ from carryon.base.units import seconds_text, speed_text
 from carryon.chat import turn
 from carryon.chat.message import Figures, Message, Role, State
 from carryon.chat.store import Store
-from carryon.cli.loading import add_model_options, answered, loaded, request_from, this_home
+from carryon.cli.loading import add_model_options, answered, chosen_from, loaded, this_home
 from carryon.engine.client import Ending, Finished, Sampling, TextDelta, Timings, Turn, Usage
 from carryon.engine.process import Engine
 
@@ -72,7 +72,7 @@ def add_sampling_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Answers, prints, keeps if asked to."""
     where, prompt = this_home(), _prompt(arguments.prompt)
-    chosen = request_from(arguments, where)
+    chosen = chosen_from(arguments, where)
     with loaded(chosen, where) as engine:
         answer = (_saved if arguments.save else _spoken)(arguments, where, engine, prompt)
     if answer.timings:

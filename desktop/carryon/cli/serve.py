@@ -6,7 +6,7 @@ from typing import Any
 
 from carryon.base.errors import AppError
 from carryon.base.jobs import drained
-from carryon.cli.loading import add_model_options, loaded, request_from, this_home
+from carryon.cli.loading import add_model_options, chosen_from, loaded, this_home
 from carryon.engine.process import Engine
 
 DEFAULT_PORT = 8080
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Serves until Ctrl+C; an engine that dies is an error."""
     where = this_home()
     key = arguments.api_key or secrets.token_urlsafe(24)
-    chosen = request_from(arguments, where, host=arguments.host, port=arguments.port, api_key=key)
+    chosen = chosen_from(arguments, where, host=arguments.host, port=arguments.port, api_key=key)
     with loaded(chosen, where) as engine:
         _say_how(engine, key)
         died: AppError | None = drained(engine.watch())

@@ -10,6 +10,7 @@ from carryon.gguf.shape import ModelShape
 CONTEXT_PADDING = 256  # llama-context.cpp pads every context to a multiple of it
 DEFAULT_BATCH = 2048
 DEFAULT_UBATCH = 512  # llama.cpp's defaults, which worker/llama.py keeps
+_TOLD_DEPTH_TOKENS = 2048
 
 
 class Load(NamedTuple):
@@ -49,6 +50,11 @@ class Placement:
     def n_ctx_each(self) -> int:
         """The context of one sequence as the engine pads it (llama-context.cpp: n_ctx_seq)."""
         return self.load.n_ctx
+
+    @property
+    def depth_tokens(self) -> int:
+        """So many tokens are in the context when a speed is told: a conversation, not an empty page."""
+        return min(_TOLD_DEPTH_TOKENS, self.n_ctx // 2)
 
     @property
     def n_tokens(self) -> int:

@@ -15,8 +15,6 @@ from carryon.gguf.shape import ModelShape
 _LEAST_RESIDENT_SHARE = 0.25
 # What a disk reads for an engine that faults in pages: a SATA drive to a good NVMe drive.
 _DISK_BYTES_PER_S = (0.4e9, 3.0e9)
-# Tokens already in the context when a speed is told: a conversation, not an empty page.
-_DEPTH_TOKENS = 2048
 _NO_PACE = Pace(0.0, 0.0, PaceBasis.GUESSED)  # what cannot be loaded has no speed
 
 
@@ -38,7 +36,7 @@ def judged(
 ) -> Fit:  # fmt: skip
     """The fit for a need that is known already, from arithmetic or from the engine."""
     verdict, missing_bytes = verdict_of(candidate.shape, placement, needed, site.rooms)
-    shape, depth = candidate.shape, min(_DEPTH_TOKENS, placement.n_ctx // 2)
+    shape, depth = candidate.shape, placement.depth_tokens
     if verdict is Verdict.TOO_BIG:
         decode = prefill = _NO_PACE
     else:

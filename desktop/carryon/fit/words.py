@@ -141,17 +141,17 @@ def pace_text(pace: Pace) -> str:
 
 
 def basis_text(fit: Fit) -> str:
-    """'speed from the parts' published figures · memory calculated, checked on this machine: within 2 %'."""
+    """'speed from the parts' published figures, with 2k tokens in the context · memory calculated …'."""
     if fit.decode.high <= 0:
         return memory_basis_text(fit)
     return f"{pace_basis_text(fit)} · {memory_basis_text(fit)}"
 
 
 def pace_basis_text(fit: Fit) -> str:
-    """What the speed is known from."""
+    """What the speed is known from, and how far into a chat: it falls as the context fills."""
     if fit.verdict is Verdict.DISK:
         return "speed guessed: it depends on the disk"
-    return PACE_BASES[fit.decode.basis]
+    return f"{PACE_BASES[fit.decode.basis]}, with {context_text(fit.placement.depth_tokens)} tokens in the context"
 
 
 def memory_basis_text(fit: Fit) -> str:
