@@ -21,8 +21,12 @@ from carryon.ui.fit.form import BuiltMachine
 from carryon.ui.fit.sizes_dialog import SizesDialog
 from carryon.ui.widgets.memory_bar import MemoryBar
 from carryon.ui.widgets.verdict import VerdictLabel
+from carryon.ui.window import Page
 
 FRAME_S = 0.016
+QWEN3_8B = Parameters(
+    n_layers=36, n_embd=4096, n_heads=32, n_kv_heads=8, head_length=128, n_ff=12288, n_vocab=151936, n_ctx_train=40960
+)
 IDLE_LOOP_S = 0.030  # a million additions on an idle machine of 2020; several times that on one that is busy
 
 
@@ -455,3 +459,24 @@ def slowness():
     for number in range(1_000_000):
         total += number
     return max(1.0, (time.thread_time() - began_s) / IDLE_LOOP_S)
+
+
+def test_reasons_that_grow_by_a_line_have_room_for_it(make_window, qtbot):
+    """A card that was laid out for three reasons, out of sight, and is shown again with four."""
+    window = make_window()
+    window.begin()
+    qtbot.waitUntil(lambda: window.machine.machine is not None)
+    window.resize(1280, 1290)
+    page = window.fit
+    for _ in range(3):
+        window.show_page(Page.FIT)
+        page.presenter.plan_for_parts(("GeForce RTX 4060",), 32 << 30)
+        page.presenter.choose(QWEN3_8B)
+        qtbot.waitUntil(lambda: page.presenter.form.plan is not None)
+        qtbot.wait(50)
+        reasons = page._answer._reasons
+        assert reasons.height() == reasons.heightForWidth(reasons.width())
+        page.presenter.plan_here()
+        window.resize(1280, 840)
+        window.show_page(Page.CHAT)
+        window.resize(1280, 1290)

@@ -27,7 +27,10 @@ class OnTheme(QObject):
 
 @contextmanager
 def laid_out_once(*containers: QWidget) -> Iterator[None]:
-    """These widgets lay nothing out meanwhile: Qt does it for every child that appears, up to the top each time."""
+    """These widgets lay nothing out meanwhile: Qt does it for every child that appears, up to the top each time.
+
+    Outer ones are named first. A request to lay out that came meanwhile was thrown away, so each is asked at the end.
+    """
     layouts = [layout for one in containers if (layout := one.layout()) is not None]
     for layout in layouts:
         layout.setEnabled(False)
@@ -36,6 +39,8 @@ def laid_out_once(*containers: QWidget) -> Iterator[None]:
     finally:
         for layout in layouts:
             layout.setEnabled(True)
+        for layout in reversed(layouts):
+            layout.activate()  # does nothing where nothing was asked for
 
 
 def sized(dialog: QWidget, width: int, height: int) -> None:
