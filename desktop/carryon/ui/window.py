@@ -5,7 +5,6 @@ What the first frame does not show is imported and made when it is first wanted:
 
 from collections.abc import Callable
 from dataclasses import replace
-from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,10 +27,12 @@ from carryon.ui.drop import DropSign, let_models_through, model_in
 from carryon.ui.machine_watch import MachineWatch
 from carryon.ui.memory_panel import MemoryPanel
 from carryon.ui.metering import Metering, metering
+from carryon.ui.pages import RAIL
+from carryon.ui.pages import Page as Page
 from carryon.ui.shortcuts import ShortcutsDialog, bind
 from carryon.ui.status_bar import StatusBar
 from carryon.ui.widgets.icons import app_icon
-from carryon.ui.widgets.rail import Rail, RailItem
+from carryon.ui.widgets.rail import Rail
 from carryon.ui.widgets.spacing import sized, spaced
 from carryon.ui.widgets.toast import Toast
 
@@ -41,21 +42,7 @@ if TYPE_CHECKING:
     from carryon.ui.settings.page import SettingsPage
     from carryon.ui.welcome import WelcomePage
 
-RAIL = (
-    RailItem(texts.CHAT, "ph.chat-circle-text", "Ctrl+1"),
-    RailItem(texts.FIT, "ph.gauge", "Ctrl+5"),
-    RailItem(texts.SETTINGS, "ph.gear", "Ctrl+6"),
-)
 FIRST_SIZE = (1180, 780)
-
-
-class Page(IntEnum):
-    """What the window shows; the number is the page's place on the rail, where it has one."""
-
-    CHAT = 0
-    FIT = 1
-    SETTINGS = 2
-    WELCOME = 3
 
 
 class Window(QMainWindow):
