@@ -11,7 +11,7 @@ from carryon.base.files import disk_errors
 from carryon.base.units import MEMORY_GB
 from carryon.hardware.codec import NotUnderstood, decode_machine
 from carryon.hardware.machine import DeviceKind, EngineDevice, EngineDevices, Machine
-from carryon.hardware.parts import machine_with, parts
+from carryon.hardware.parts import machine_with
 
 LARGEST_FILE_BYTES = 1 << 20
 _LARGEST_MEMORY_BYTES = 1 << 50  # a petabyte: beyond it a number is a slip of the pen
@@ -113,8 +113,3 @@ def _usable(machine: Machine, name: str) -> Machine:
         for index, gpu in enumerate(machine.gpus)
     )  # fmt: skip
     return replace(machine, engine=EngineDevices("not asked", supports_rpc=False, devices=gpus))
-
-
-def known_gpus() -> tuple[str, ...]:
-    """The GPUs a machine can be put together from, by name."""
-    return tuple(part.name for part in parts())

@@ -18,7 +18,7 @@ class Load(NamedTuple):
 
     n_tokens: int  # the most that are computed together
     n_parallel: int
-    n_ctx: int  # of each sequence
+    n_ctx: int  # of each sequence, as the engine pads it (llama-context.cpp: n_ctx_seq)
     kv_type: KvType
 
 
@@ -45,11 +45,6 @@ class Placement:
     n_parallel: int = 1  # sequences; n_ctx is shared out among them
     use_mmap: bool = True
     extras: Extras = field(default_factory=Extras)
-
-    @property
-    def n_ctx_each(self) -> int:
-        """The context of one sequence as the engine pads it (llama-context.cpp: n_ctx_seq)."""
-        return self.load.n_ctx
 
     @property
     def depth_tokens(self) -> int:

@@ -128,11 +128,6 @@ class Form:
         return self.can_choose and self.n_ctx is not None and self.check is not Check.MEMORY
 
     @property
-    def is_anyway(self) -> bool:
-        """Whether loading goes against what the plan says."""
-        return self.fit is not None and self.fit.verdict not in FITTING
-
-    @property
     def contexts(self) -> tuple[int, ...]:
         """The round steps up to the trained maximum, which is always the last."""
         return context_steps(self.facts.n_ctx_train if self.facts else 0)
