@@ -11,14 +11,13 @@ from carryon.base.settings import RecentModel
 from carryon.base.units import parsed_tokens
 from carryon.engine.protocol import KvType, Reason
 from carryon.engine.reasons import Refusal
-from carryon.fit.plan import Candidate, Fit, Plan, Repair, Verdict, Wishes
+from carryon.fit.plan import Candidate, Fit, Plan, Repair, Wishes
 from carryon.fit.room import Rooms
 from carryon.gguf.quants import USUAL_KV_TYPES
 from carryon.hardware.machine import Machine
 
 SMALLEST_CONTEXT = 256  # the engine pads every context to a multiple of this
 LARGEST_CONTEXT = 1 << 24
-FITTING = (Verdict.GPU, Verdict.SPLIT, Verdict.RAM)
 KV_TYPES = (*USUAL_KV_TYPES, *(one for one in KvType if one not in USUAL_KV_TYPES))
 CPU_DEVICE = "CPU"
 _FIRST_STEP = 2048
