@@ -187,3 +187,10 @@ def test_a_row_would_like_one_line(qtbot):
     row = Row(QLabel("first"), QLabel("second"), gap=10)
     qtbot.addWidget(row)
     assert row.sizeHint().width() > sum(one.sizeHint().width() for one in row._widgets)
+
+
+def test_a_model_trained_for_the_first_step_alone_has_it_written(qtbot):
+    made = TokensField("&Context", (256, 1 << 24))
+    qtbot.addWidget(made)
+    made.show_value((2048,), 2048)
+    assert [words for _, words, _ in made._ticks._places()] == ["2k"]

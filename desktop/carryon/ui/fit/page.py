@@ -75,6 +75,9 @@ class FitPage(Scroll):
         self._elsewhere.show_form(form)
         self._choices.show_form(form)
         self._draw_errors(form)
+        focused = self.focusWidget()
+        if form.source is not None and focused is not None and self._empty.isAncestorOf(focused):
+            self._choices.setFocus()  # else the rail would take it from the button that goes
         self._empty.setVisible(form.source is None)
         for part in (self._answer, self._table_card, self._training):
             part.setVisible(form.plan is not None)

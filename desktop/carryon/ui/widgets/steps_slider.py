@@ -47,6 +47,7 @@ class TokensField(QWidget):
         self.number.valueChanged.connect(self._changed)
         self.number.refused.connect(self.refused.emit)
         self._ticks = _Ticks(self.slider)
+        self._ticks.show_steps(self._steps)
         head = QHBoxLayout()
         head.addWidget(buddy(text, self.slider, "heading"))
         head.addStretch(1)
