@@ -62,13 +62,16 @@ def test_the_guide_is_one_click_away(make_page, qtbot):
     assert texts.EMPTY_TITLE not in said(page)
 
 
-def test_the_keyboard_stays_on_the_page_when_the_pressed_button_goes(make_page, qtbot):
-    page = make_page()
+def test_the_keyboard_stays_on_the_page_when_the_pressed_button_goes(make_window, qtbot):
+    window = make_window()
+    window.begin()
+    window.show_page(Page.FIT)
+    page = window.fit
     button = next(one for one in page.findChildren(QPushButton) if one.text().strip() == texts.USE_GUIDE)
     button.setFocus()
     button.click()
     qtbot.waitUntil(lambda: page.presenter.form.plan is not None)
-    assert page.focusWidget() is page._choices._models
+    assert window.focusWidget() is page._choices._models
 
 
 def test_a_model_shows_bars_verdict_reasons_and_every_usual_quant(make_page, header_model):
