@@ -85,7 +85,11 @@ CUDA_WHEELS = (
 )
 
 NATIVE = "-DGGML_NATIVE=ON"                  # said aloud: it is off by default where SOURCE_DATE_EPOCH is set
-BASE_FLAGS = ("-DGGML_RPC=ON", NATIVE)
+# ggml's AMX code is left out, which is compiled where __AMX_INT8__ is defined. It dies of SIGILL wherever the compiler
+# drops the tile configuration as unused (GCC up to 12 at least; ggml-org/llama.cpp#26954), and it keeps the weights in
+# a buffer type of its own, for which no memory was ever checked. _INIT leaves the user's CFLAGS and CXXFLAGS in place.
+WITHOUT_AMX = ("-DCMAKE_C_FLAGS_INIT=-U__AMX_INT8__", "-DCMAKE_CXX_FLAGS_INIT=-U__AMX_INT8__")
+BASE_FLAGS = ("-DGGML_RPC=ON", NATIVE, *WITHOUT_AMX)
 FLAGS = {Accelerator.CUDA: ("-DGGML_CUDA=ON",), Accelerator.METAL: ("-DGGML_METAL=ON",), Accelerator.NONE: ()}
 
 

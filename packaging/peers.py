@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from build_cache import BuildCache, Recipe, cache_root, cpu_identity, system_identity
+from engine_choice import BASE_FLAGS
 from narration import SetupFailed, run_shown, say
 from system_packages import require_for_peers
 
@@ -24,8 +25,7 @@ SDIST_SHA256 = "832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e
 PROGRAMS = ("llama-bench", "llama-quantize", "llama-perplexity", "llama-server")
 FLAGS = (
     "-DCMAKE_BUILD_TYPE=Release",
-    "-DGGML_NATIVE=ON",
-    "-DGGML_RPC=ON",
+    *BASE_FLAGS,                          # the engine's own: native, and without AMX
     "-DLLAMA_BUILD_UI=OFF",               # the server's web page needs a download
     "-DLLAMA_USE_PREBUILT_UI=OFF",
     "-DLLAMA_OPENSSL=OFF",

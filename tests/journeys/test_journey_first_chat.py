@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QAbstractButton
 
 from carryon.app.host import FailedModel, LoadedModel, LoadWish
 from carryon.app.models import ModelFile
-from carryon.chat.message import State
+from carryon.ui.chat import texts
 
 QUESTIONS = Path(__file__).parents[2] / "packaging" / "guide" / "questions" / "quantization.toml"
 WAIT_MS = 60_000
@@ -34,13 +34,16 @@ def press(window, text):
 
 
 def ask(qtbot, window, services, text):
-    """Types a question, sends it with Enter and returns the whole answer."""
+    """Types a question, sends it with Enter and returns the whole answer, once the button says Send again.
+
+    The store knows of an answer's end a moment before the window does, and until then Enter does nothing.
+    """
     known = len(said(services))
-    field = window.chat.composer.field
-    qtbot.keyClicks(field, text)
-    qtbot.keyClick(field, Qt.Key.Key_Return)
+    composer = window.chat.composer
+    qtbot.keyClicks(composer.field, text)
+    qtbot.keyClick(composer.field, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: len(said(services)) == known + 2, timeout=WAIT_MS)
-    qtbot.waitUntil(lambda: said(services)[-1].state is not State.STREAMING, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: composer.send.accessibleName() == texts.SEND, timeout=WAIT_MS)
     return said(services)[-1]
 
 

@@ -14,8 +14,11 @@ from tiny_checkout import bootstrap, checkout
 from wheel_yard import dead_address, prebuilt, source
 
 import bootstrap as entry
+from engine_choice import BASE_FLAGS
 from setup_steps import ROOT, Stamp, engine_version, files_sum, wanted_engine, wish_of, write_stamp
 from virtual_env import VirtualEnv
+
+NATIVE_BUILD = " ".join(BASE_FLAGS)
 
 slow = pytest.mark.slow
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="written for POSIX paths and signals")
@@ -37,10 +40,10 @@ def test_a_fresh_clone_opens_and_the_second_time_does_nothing_before(index, buil
     first = bootstrap(clone, CARRYON_WHEEL_INDEX=dead_address())
     assert first.returncode == 0, first.stdout + first.stderr
     assert "cannot be reached" in first.stdout
-    assert first.stdout.endswith("window open, engine flags '-DGGML_RPC=ON -DGGML_NATIVE=ON'\n")
+    assert first.stdout.endswith(f"window open, engine flags '{NATIVE_BUILD}'\n")
 
     again = bootstrap(clone, PIP_INDEX_URL=dead_address())
-    assert again.stdout == "window open, engine flags '-DGGML_RPC=ON -DGGML_NATIVE=ON'\n"
+    assert again.stdout == f"window open, engine flags '{NATIVE_BUILD}'\n"
     assert len(builds.read_text().splitlines()) == 1
 
 
@@ -56,7 +59,7 @@ def test_a_prebuilt_wheel_is_fetched_and_from_source_replaces_it(index, builds, 
     assert not builds.exists()
 
     built = bootstrap(clone, "--from-source", CMAKE_ARGS="-DGGML_LLAMAFILE=OFF")
-    assert built.stdout.endswith("window open, engine flags '-DGGML_RPC=ON -DGGML_NATIVE=ON -DGGML_LLAMAFILE=OFF'\n")
+    assert built.stdout.endswith(f"window open, engine flags '{NATIVE_BUILD} -DGGML_LLAMAFILE=OFF'\n")
 
     (clone / "packaging" / "constraints.txt").write_text("llama-cpp-python==0.3.36\n")
     changed = bootstrap(clone)

@@ -1,5 +1,6 @@
 """Which engine suits which machine."""
 
+import platform
 import shutil
 import subprocess
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine_choice import (
+    BASE_FLAGS,
     CUDA_WHEELS,
     Accelerator,
     Facts,
@@ -69,7 +71,7 @@ def test_a_mac_gets_metal():
 
 def test_a_machine_without_a_gpu_gets_the_cpu_wheel_then_the_source():
     wanted = choices(Facts("linux", has_nvcc=True))
-    built = Source(("-DGGML_RPC=ON", "-DGGML_NATIVE=ON"), Accelerator.NONE)
+    built = Source(BASE_FLAGS, Accelerator.NONE)
     assert wanted == [Prebuilt("cpu", Accelerator.NONE), built]
 
 
@@ -88,6 +90,19 @@ def test_cuda_is_built_where_the_toolkit_is_and_never_hides_the_cpu(has_nvcc, fi
 def test_ones_own_cmake_flags_come_last_and_so_win(monkeypatch):
     monkeypatch.setenv("CMAKE_ARGS", "-DGGML_NATIVE=OFF '-DCMAKE_CXX_FLAGS=-O2 -g'")
     assert choices(read_facts())[-1].flags[-2:] == ("-DGGML_NATIVE=OFF", "-DCMAKE_CXX_FLAGS=-O2 -g")
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64" or not shutil.which("cmake"), reason="for a compiler of x86")
+@pytest.mark.parametrize(("flags", "is_built"), [(BASE_FLAGS, True), (("-DGGML_RPC=ON",), False)])
+def test_ggmls_amx_code_is_left_out_and_ones_own_cflags_are_kept(tmp_path, monkeypatch, flags, is_built):
+    (tmp_path / "CMakeLists.txt").write_text("cmake_minimum_required(VERSION 3.14)\nproject(p C CXX)\nadd_library(p p.c q.cpp)\n")
+    for name in ("p.c", "q.cpp"):
+        (tmp_path / name).write_text("#if !defined(__AMX_TILE__) || defined(__AMX_INT8__)\n#error\n#endif\n")
+    for variable in ("CFLAGS", "CXXFLAGS"):
+        monkeypatch.setenv(variable, "-mamx-tile -mamx-int8")
+    subprocess.run(["cmake", "-S", tmp_path, "-B", tmp_path / "b", *flags], check=True, capture_output=True)
+    built = subprocess.run(["cmake", "--build", tmp_path / "b"], check=False, capture_output=True)
+    assert (built.returncode == 0) is is_built
 
 
 def test_the_table_is_newest_first():

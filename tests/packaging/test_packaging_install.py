@@ -13,7 +13,7 @@ from quick_env import QuickEnv
 from wheel_yard import CPU, GPU, dead_address, engine_files, prebuilt, silent_server, wheel
 
 from build_cache import BuildCache
-from engine_choice import Accelerator, Facts, Nvidia, Prebuilt, Source, choices
+from engine_choice import BASE_FLAGS, Accelerator, Facts, Nvidia, Prebuilt, Source, choices
 from engine_install import PROBE, Workshop, build_failure, in_order, recipe
 from narration import Ended, SetupFailed
 from virtual_env import VirtualEnv
@@ -22,7 +22,7 @@ from wheel_index import WheelIndex
 VERSION = "0.3.36"
 CPU_WHEEL = Prebuilt("cpu", Accelerator.NONE)
 CUDA_WHEEL = Prebuilt("cu124", Accelerator.CUDA)
-BUILT = Source(("-DGGML_RPC=ON", "-DGGML_NATIVE=ON"), Accelerator.NONE)
+BUILT = Source(BASE_FLAGS, Accelerator.NONE)
 PLAIN = Facts("linux")
 CUDA = Facts("linux", Nvidia((12, 4), ((8, 6),)))
 
@@ -59,7 +59,7 @@ def test_the_driver_gets_the_newest_cuda_wheel_that_is_there(shop, index):
 def test_a_dead_index_is_asked_once_and_the_engine_is_built(shop, capsys):
     engine = replace(shop, index=WheelIndex(dead_address())).install(choices(CUDA))
     assert (engine.is_from_source, engine.has_rpc) == (True, True)
-    assert builds(shop) == ["-DGGML_RPC=ON -DGGML_NATIVE=ON"]
+    assert builds(shop) == [" ".join(BASE_FLAGS)]
     said = capsys.readouterr().out
     assert said.count("cannot be reached") == 1
     assert "Next: a build from source for this CPU." in said
@@ -82,7 +82,7 @@ def test_a_second_checkout_takes_the_build_from_the_cache_and_asks_no_index(shop
 def test_other_flags_are_another_build(shop):
     shop.install([BUILT])
     shop.install([replace(BUILT, flags=(*BUILT.flags, "-DGGML_LLAMAFILE=OFF"))])
-    assert builds(shop)[1:] == ["-DGGML_RPC=ON -DGGML_NATIVE=ON -DGGML_LLAMAFILE=OFF"]
+    assert builds(shop)[1:] == [" ".join((*BASE_FLAGS, "-DGGML_LLAMAFILE=OFF"))]
 
 
 def test_a_build_is_of_one_cpu_and_a_prebuilt_wheel_of_all(monkeypatch):

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 import peers
+from engine_choice import BASE_FLAGS
 from narration import SetupFailed
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake programs are shell scripts")
@@ -42,4 +43,4 @@ def test_a_missing_compiler_is_said(own_cache, monkeypatch, capsys):
 
 
 def test_they_are_built_as_the_engine_is():
-    assert {"-DGGML_NATIVE=ON", "-DGGML_RPC=ON"} < set(peers.recipe().flags)
+    assert set(BASE_FLAGS) < set(peers.recipe().flags)
