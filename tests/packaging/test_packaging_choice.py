@@ -95,7 +95,8 @@ def test_ones_own_cmake_flags_come_last_and_so_win(monkeypatch):
 @pytest.mark.skipif(platform.machine() != "x86_64" or not shutil.which("cmake"), reason="for a compiler of x86")
 @pytest.mark.parametrize(("flags", "is_built"), [(BASE_FLAGS, True), (("-DGGML_RPC=ON",), False)])
 def test_ggmls_amx_code_is_left_out_and_ones_own_cflags_are_kept(tmp_path, monkeypatch, flags, is_built):
-    (tmp_path / "CMakeLists.txt").write_text("cmake_minimum_required(VERSION 3.14)\nproject(p C CXX)\nadd_library(p p.c q.cpp)\n")
+    lists = ("cmake_minimum_required(VERSION 3.14)", "project(p C CXX)", "add_library(p p.c q.cpp)")
+    (tmp_path / "CMakeLists.txt").write_text("\n".join(lists))
     for name in ("p.c", "q.cpp"):
         (tmp_path / name).write_text("#if !defined(__AMX_TILE__) || defined(__AMX_INT8__)\n#error\n#endif\n")
     for variable in ("CFLAGS", "CXXFLAGS"):
