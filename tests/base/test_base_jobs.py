@@ -6,7 +6,7 @@ import time
 import pytest
 
 from carryon.base.errors import BadFile
-from carryon.base.jobs import BugFound, Cancelled, Done, Failed, Lane, Progress, Runner, drive
+from carryon.base.jobs import BugFound, Cancelled, Done, Failed, Lane, Progress, Runner, aside, drained, drive
 
 
 @pytest.fixture
@@ -135,3 +135,29 @@ def test_after_the_end_nothing_starts():
     job = runner.start(counting(3), told.append, told.append)
     assert job.wait(0)
     assert told == []
+
+
+def test_a_call_that_blocks_is_waited_for_with_heartbeats():
+    gate = threading.Event()
+    work = aside(lambda: gate.wait(5) and 42, heartbeat_s=0.01)
+    assert next(work) is None
+    gate.set()
+    assert drained(work) == 42
+
+
+def test_what_a_blocking_call_raises_is_raised():
+    def refuses():
+        raise BadFile("no")
+
+    with pytest.raises(BadFile, match="no"):
+        drained(aside(refuses))
+
+
+def test_a_blocking_call_is_left_to_itself_when_the_work_is_closed():
+    gate = threading.Event()
+    work = aside(lambda: gate.wait(5), heartbeat_s=0.01)
+    next(work)
+    began_s = time.monotonic()
+    work.close()
+    assert time.monotonic() - began_s < 1
+    gate.set()

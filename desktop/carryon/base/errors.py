@@ -6,6 +6,7 @@ AppError
 ├── NoRoom            a disk or a memory is too small
 ├── Unsupported       the file is fine, this build cannot run it
 ├── Offline           something on the network did not answer
+├── NoAccess          the Hub wants a token, or the owner's consent, for this
 ├── ContextFull       a conversation no longer fits the context
 └── EngineError       the engine process
     ├── EngineRefused     it said why it cannot load a model
@@ -41,6 +42,10 @@ class Unsupported(AppError):
 
 class Offline(AppError):
     """Something on the network did not answer."""
+
+
+class NoAccess(AppError):
+    """The Hub wants a token, or the owner's consent, for this."""
 
 
 class ContextFull(AppError):

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from carryon.base.errors import AppError
 
@@ -55,7 +55,9 @@ Post = Callable[[Callable[[], None]], None]
 class Lane(Enum):
     """Jobs in one lane wait for each other; the value is how many run at once."""
 
-    NETWORK = ("network", 2)
+    NETWORK = ("network", 2)  # answers of an engine
+    HUB = ("hub", 4)  # questions to the Hub
+    DOWNLOAD = ("download", 8)  # files from it; app/downloads.py lets fewer run
     DISK = ("disk", 1)
     MODEL = ("model", 1)
     QUICK = ("quick", 4)
@@ -93,6 +95,33 @@ def drained(work: Generator[Any, None, T], on_news: Callable[[Any], object] = la
         return result
     finally:
         work.close()
+
+
+def aside(call: Callable[[], T], heartbeat_s: float = 0.1) -> Generator[None, None, T]:
+    """Work around a call that blocks longer than work may: it runs in a thread of its own, which is left to itself
+    when the work is closed. Returns what the call returns and raises what it raises.
+    """
+    answer: queue.SimpleQueue[Callable[[], T]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            result = call()
+        except BaseException as error:
+            caught = error  # the name of an except clause is gone after it
+            answer.put(lambda: _raised(caught))
+        else:
+            answer.put(lambda: result)
+
+    threading.Thread(target=run, name="aside", daemon=True).start()
+    while True:
+        try:
+            return answer.get(timeout=heartbeat_s)()
+        except queue.Empty:
+            yield None
+
+
+def _raised(error: BaseException) -> NoReturn:
+    raise error
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Downloads as people see them: the ring in the status bar, its popover, the page."""
