@@ -32,7 +32,10 @@ def test_the_latest_model_comes_first_and_once():
 
 @pytest.mark.parametrize(
     "content",
-    ["theme = ", 'theme = "pink"', "recent_models = 3", "[theme]", "\xff\xfe", 'recent_models = [{path="a"}]'],
+    [
+        "theme = ", 'theme = "pink"', "recent_models = 3", "[theme]", "\xff\xfe", 'recent_models = [{path="a"}]',
+        'downloads_at_once = "two"', "downloads_at_once = inf", "download_limit_bytes_per_s = nan",
+    ],  # fmt: skip
 )
 def test_damaged_settings_are_set_aside_and_the_defaults_hold(path, content):
     path.write_bytes(content.encode("latin-1"))
@@ -64,6 +67,36 @@ def test_what_a_newer_version_added_is_ignored(path):
 def test_a_text_size_stays_readable(path, written, read):
     path.write_text(f"text_size_percent = {written}\n")
     assert SettingsFile(path).now.text_size_percent == read
+
+
+def test_how_the_network_is_used_is_remembered(path):
+    chosen = Settings(is_offline=True, hub_mirror="https://hub.example.org", trusts_mirror=True,
+                      hub_proxy="http://10.0.0.1:3128", download_limit_bytes_per_s=5_000_000,
+                      downloads_at_once=3, connections_per_download=6)  # fmt: skip
+    SettingsFile(path).change(lambda _: chosen)
+    assert SettingsFile(path).now == chosen
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("downloads_at_once = 0", Settings(downloads_at_once=1)),
+        ("downloads_at_once = 99", Settings(downloads_at_once=6)),
+        ("connections_per_download = -4", Settings(connections_per_download=1)),
+        ("connections_per_download = 4096", Settings(connections_per_download=8)),
+        ("download_limit_bytes_per_s = 0", Settings()),
+        ("download_limit_bytes_per_s = -7", Settings()),
+    ],
+)
+def test_numbers_of_the_network_stay_within_reason(path, written, read):
+    path.write_text(f"{written}\n")
+    assert SettingsFile(path).now == read
+
+
+def test_a_limit_that_is_taken_away_is_gone(path):
+    SettingsFile(path).change(lambda _: Settings(download_limit_bytes_per_s=1000, is_offline=True))
+    SettingsFile(path).change(lambda _: Settings(is_offline=True))
+    assert SettingsFile(path).now == Settings(is_offline=True)
 
 
 @settings(max_examples=200)

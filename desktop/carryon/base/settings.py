@@ -15,6 +15,8 @@ from carryon.base.files import write_whole
 
 log = logging.getLogger(__name__)
 RECENT_MODELS_KEPT = 8
+DOWNLOADS_AT_ONCE = (1, 6)
+CONNECTIONS = (1, 8)  # of one download; more gain nothing and annoy the Hub
 
 
 class Theme(StrEnum):
@@ -49,6 +51,13 @@ class Settings:
     was_welcomed: bool = False
     window_geometry: str = ""  # as the window's toolkit writes it, base64
     recent_models: tuple[RecentModel, ...] = ()
+    is_offline: bool = False  # no request leaves this machine
+    hub_mirror: str = ""  # the address of a mirror; "" is the Hub
+    trusts_mirror: bool = False  # the mirror may see the token
+    hub_proxy: str = ""  # "" is what the system says
+    download_limit_bytes_per_s: int | None = None  # of all downloads together; None is no limit
+    downloads_at_once: int = 2
+    connections_per_download: int = 4
 
     def with_recent(self, model: RecentModel) -> "Settings":
         """The settings with `model` first among the recent ones."""
@@ -87,7 +96,7 @@ class SettingsFile:
             return _from_toml(tomllib.loads(self._path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return Settings()
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError):
             log.exception("settings are damaged and were set aside")
             self._set_aside()
             return Settings()
@@ -116,7 +125,25 @@ def _from_toml(fields: dict[str, Any]) -> Settings:
         was_welcomed=bool(fields.get("was_welcomed", default.was_welcomed)),
         window_geometry=str(fields.get("window_geometry", default.window_geometry)),
         recent_models=recent[:RECENT_MODELS_KEPT],
+        is_offline=bool(fields.get("is_offline", default.is_offline)),
+        hub_mirror=str(fields.get("hub_mirror", default.hub_mirror)),
+        trusts_mirror=bool(fields.get("trusts_mirror", default.trusts_mirror)),
+        hub_proxy=str(fields.get("hub_proxy", default.hub_proxy)),
+        download_limit_bytes_per_s=_limit(fields.get("download_limit_bytes_per_s")),
+        downloads_at_once=_within(DOWNLOADS_AT_ONCE, fields.get("downloads_at_once", default.downloads_at_once)),
+        connections_per_download=_within(
+            CONNECTIONS, fields.get("connections_per_download", default.connections_per_download)
+        ),
     )
+
+
+def _limit(told: Any) -> int | None:
+    """None and everything below one byte a second are no limit."""
+    return max(0, int(told or 0)) or None
+
+
+def _within(bounds: tuple[int, int], told: Any) -> int:
+    return min(bounds[1], max(bounds[0], int(told)))
 
 
 def _recent(fields: dict[str, Any]) -> RecentModel:
