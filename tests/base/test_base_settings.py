@@ -35,7 +35,7 @@ def test_the_latest_model_comes_first_and_once():
     [
         "theme = ", 'theme = "pink"', "recent_models = 3", "[theme]", "\xff\xfe", 'recent_models = [{path="a"}]',
         'downloads_at_once = "two"', "downloads_at_once = inf", "download_limit_bytes_per_s = nan",
-    ],  # fmt: skip
+    ],
 )
 def test_damaged_settings_are_set_aside_and_the_defaults_hold(path, content):
     path.write_bytes(content.encode("latin-1"))
