@@ -14,7 +14,7 @@ HUB_HOSTS = ("huggingface.co", "www.huggingface.co", "hf.co")
 # Hub rule: letters, digits, "-", "_" and ".", at most 96, never ".." or "--", and neither "-" nor "." at an end.
 _ID_PART = re.compile(r"(?!.*(?:\.\.|--))[A-Za-z0-9_](?:[\w.-]{0,94}[A-Za-z0-9_])?", re.ASCII)
 _REVISION = re.compile(r"(?!.*\.\.)[A-Za-z0-9][\w./-]{0,199}", re.ASCII)
-_QUANT = re.compile(r"[A-Za-z][A-Za-z0-9_]{1,31}", re.ASCII)
+_QUANT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{1,31}", re.ASCII)  # “UD-Q4_K_XL”; a file's name has a dot
 # What a model needs, and what its page shows. Pickles and programs are never fetched.
 FETCHED = (".gguf", ".safetensors", ".json", ".txt", ".md", ".model", ".jinja", ".tiktoken", ".vocab", ".merges")
 _ALLOWED_SIGNS = frozenset(" ._+()=,@#&'~[]-")
