@@ -109,6 +109,8 @@ class FirstFacts:
     n_kv_heads: int | None  # of the layer that has most
     n_embd: int | None
     n_ctx_train: int | None
+    kind: str = ""  # general.type: "model", "adapter", "mmproj"
+    licence: str = ""
 
 
 def read_header(path: Path, *, with_arrays: bool = False) -> Header:
@@ -125,6 +127,17 @@ def header_of(
         return _header(Prefix(prefix, size_bytes), file_name, with_arrays)
     except PrefixEnds as end:
         return MoreNeeded(end.needed_bytes)
+
+
+def begun_header(prefix: bytes, size_bytes: int, file_name: str = "The file") -> Header:
+    """What the first bytes of a file say, without its tensors, which lie behind. Raises BadFile."""
+    reader = _Reader(Prefix(prefix, size_bytes), file_name)
+    with suppress(PrefixEnds):
+        reader.start()
+        reader.read_fields()
+    return Header(
+        file_name, reader.version, reader.fields, reader.arrays, reader.array_lengths, (), 0, size_bytes
+    )  # fmt: skip
 
 
 def first_facts(prefix: bytes, size_bytes: int, file_name: str = "The file") -> FirstFacts:
@@ -175,6 +188,7 @@ def _facts(reader: "_Reader") -> FirstFacts:
         file_type_name(file_type) if isinstance(file_type, int) else "",
         count("block_count"), count("attention.head_count"), count("attention.head_count_kv"),
         count("embedding_length"), count("context_length"),
+        str(reader.fields.get("general.type", "")), str(reader.fields.get("general.license", "")),
     )  # fmt: skip
 
 
@@ -189,6 +203,10 @@ class _Reader:
         self._with_arrays = with_arrays
         self._entries_left, self._text_bytes_left = _MOST_ENTRIES, _MOST_KEPT_TEXT_BYTES
         self._version = self._n_tensors = self._n_fields = 0
+
+    @property
+    def version(self) -> int:
+        return self._version
 
     def start(self) -> None:
         """The magic, the version and the two counts."""
