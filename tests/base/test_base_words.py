@@ -18,6 +18,32 @@ def test_sizes(size_bytes, text):
     assert units.bytes_text(size_bytes) == text
 
 
+@pytest.mark.parametrize(
+    ("done_bytes", "total_bytes", "text"),
+    [(1.24e9, 4.9e9, "1.2 of 4.9 GB"), (3e6, 141e9, "0 of 141 GB"), (0, 740, "0 of 740 bytes"),
+     (5e5, 2e6, "0.5 of 2.0 MB")],
+)  # fmt: skip
+def test_how_much_is_here(done_bytes, total_bytes, text):
+    assert units.done_text(done_bytes, total_bytes) == text
+
+
+@pytest.mark.parametrize(
+    ("bytes_per_s", "text"),
+    [(None, "—"), (23.4e6, "23 MB/s"), (2.34e6, "2.3 MB/s"), (1.2e9, "1.2 GB/s"), (0, "0 bytes/s")],
+)
+def test_how_fast_bytes_come(bytes_per_s, text):
+    assert units.rate_text(bytes_per_s) == text
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "text"),
+    [(None, "—"), (0.2, "1 s left"), (59, "59 s left"), (60, "1 min left"), (170, "3 min left"),
+     (4810, "1 h 20 min left"), (3599, "1 h 0 min left"), (200_000, "2 d 7 h left")],
+)  # fmt: skip
+def test_how_long_it_still_takes(duration_s, text):
+    assert units.left_text(duration_s) == text
+
+
 @pytest.mark.parametrize(("speed", "text"), [(None, "—"), (41.26, "41.3 tokens/s"), (2345.6, "2,346 tokens/s")])
 def test_speeds(speed, text):
     assert units.speed_text(speed) == text

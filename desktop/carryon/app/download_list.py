@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from carryon.base.errors import AppError
+from carryon.hub.names import safe_parts
 from carryon.hub.repo import RepoFile
 
 
@@ -21,6 +22,10 @@ class DownloadWish:
     @property
     def total_bytes(self) -> int:
         return sum(one.size_bytes for one in self.files)
+
+    def target(self, file: RepoFile) -> Path:
+        """Where this file of the repository will lie. Raises BadFile for a name that could leave the folder."""
+        return self.folder.joinpath(*safe_parts(file.path))
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,39 @@ def bytes_text(size_bytes: float | None) -> str:
     return f"{size_bytes:.0f} bytes"
 
 
+def done_text(done_bytes: float, total_bytes: float) -> str:
+    """'1.2 of 4.9 GB', one unit for both."""
+    for step, name in _STEPS:
+        if total_bytes >= step:
+            n_decimals = 0 if total_bytes / step >= 100 else 1
+            return f"{done_bytes / step:.{n_decimals}f} of {total_bytes / step:.{n_decimals}f} {name}"
+    return f"{done_bytes:.0f} of {total_bytes:.0f} bytes"
+
+
+def rate_text(bytes_per_s: float | None) -> str:
+    """'23 MB/s'; a decimal only where there are few."""
+    if bytes_per_s is None:
+        return NOT_MEASURED
+    for step, name in _STEPS:
+        if bytes_per_s >= step:
+            value = bytes_per_s / step
+            return f"{value:.0f} {name}/s" if value >= 10 else f"{value:.1f} {name}/s"
+    return f"{bytes_per_s:.0f} bytes/s"
+
+
+def left_text(duration_s: float | None) -> str:
+    """'40 s left', '3 min left', '1 h 20 min left': as exact as a guess can be."""
+    if duration_s is None:
+        return NOT_MEASURED
+    if duration_s < 60:
+        return f"{max(1, round(duration_s))} s left"
+    minutes = round(duration_s / 60)
+    if minutes < 60:
+        return f"{minutes} min left"
+    hours = minutes // 60
+    return f"{hours} h {minutes % 60} min left" if hours < 24 else f"{hours // 24} d {hours % 24} h left"
+
+
 def memory_text(size_bytes: float | None) -> str:
     """'6.1 GB' of 2**30 bytes each: memory is sold, and shown by every system, in these."""
     if size_bytes is None:

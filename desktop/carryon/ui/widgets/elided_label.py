@@ -1,4 +1,4 @@
-"""A label of one line that ends in an ellipsis where there is no room."""
+"""A label of one line that has an ellipsis where there is no room."""
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QFontMetrics, QResizeEvent
@@ -8,8 +8,11 @@ from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 class ElidedLabel(QLabel):
     """Takes the width it is given; a screen reader hears all of its words."""
 
-    def __init__(self, name: str = "soft", parent: QWidget | None = None) -> None:
+    def __init__(
+        self, name: str = "soft", parent: QWidget | None = None, mode: Qt.TextElideMode = Qt.TextElideMode.ElideRight
+    ) -> None:
         super().__init__(parent)
+        self._mode = mode
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setObjectName(name)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
@@ -29,4 +32,4 @@ class ElidedLabel(QLabel):
         self._fit()
 
     def _fit(self) -> None:
-        self.setText(QFontMetrics(self.font()).elidedText(self._words, Qt.TextElideMode.ElideRight, self.width()))
+        self.setText(QFontMetrics(self.font()).elidedText(self._words, self._mode, self.width()))

@@ -1,0 +1,127 @@
+"""The panel of downloads over the status bar: opened by the ring, closed by Esc, by its button or a click elsewhere."""
+
+from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QMouseEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+
+from carryon.app.download_list import Download
+from carryon.ui import theme
+from carryon.ui.jobs import texts
+from carryon.ui.jobs.presenter import Queue, ended_words
+from carryon.ui.jobs.rows import JobRows
+from carryon.ui.widgets.controls import icon_button, label
+from carryon.ui.widgets.spacing import OnTheme, spaced
+
+
+class JobsPopover(QFrame):
+    """Stands over `parent`, near the button it is opened by. Also says what came to an end, open or not."""
+
+    use_wanted = Signal(object)  # the Path of a model
+    notice_wanted = Signal(str, object)
+    discover_wanted = Signal()
+
+    def __init__(self, parent: QWidget, queue: Queue) -> None:
+        super().__init__(parent)
+        self.setObjectName("panel")
+        self.setAccessibleName(texts.TITLE)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._page, self._over = parent, parent
+        self._downloads: tuple[Download, ...] = queue.now
+        self._rows = JobRows(queue)
+        self._rows.use_wanted.connect(self._use)
+        self._rows.notice_wanted.connect(self.notice_wanted)
+        self._rows.discover_wanted.connect(self._discover)
+        self._rows.rows_changed.connect(self.place)
+        self._arrange()
+        self.hide()
+        queue.listen(self._hear)
+        OnTheme(self, self.place)
+
+    def open(self, over: QWidget) -> None:
+        """Shows the panel over this button and takes the keyboard; pressed again, the button closes it."""
+        if self.isVisible():
+            self.hide()
+            return
+        self._over = over
+        self.show()
+        self.raise_()
+        self.place()
+        self._close.setFocus()
+        self._page.installEventFilter(self)
+
+    def hideEvent(self, event: QEvent) -> None:
+        self._page.removeEventFilter(self)
+        super().hideEvent(event)  # type: ignore[arg-type]
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape:
+            self._put_away()
+        else:
+            super().keyPressEvent(event)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        event.accept()  # a click on the panel is none beside it
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Resize:
+            self.place()
+        elif event.type() == QEvent.Type.MouseButtonPress:
+            self.hide()
+        return False
+
+    def place(self) -> None:
+        """At the foot of the page over its button, as high as its rows and never larger than the page."""
+        if not self.isVisible():
+            return
+        margin = theme.px(12)
+        width = min(theme.px(440), self._page.width() - 2 * margin)
+        room = self._page.height() - 2 * margin
+        self.setFixedWidth(width)
+        top = self._top.sizeHint().height()
+        content = self._rows.heightForWidth(width - 2)
+        scrolls = top + content + 2 > room
+        always = Qt.ScrollBarPolicy.ScrollBarAlwaysOn if scrolls else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+        self._scroll.setVerticalScrollBarPolicy(always)
+        bar = theme.px(12) if scrolls else 0
+        self._rows.setFixedSize(width - 2 - bar, self._rows.heightForWidth(width - 2 - bar))
+        self.setFixedHeight(min(top + content + 2, room))
+        left = self._page.mapFromGlobal(self._over.mapToGlobal(QPoint(0, 0))).x()
+        left = max(margin, min(left, self._page.width() - width - margin))
+        self.move(left, self._page.height() - self.height() - margin)
+
+    def _hear(self, downloads: tuple[Download, ...]) -> None:
+        said = ended_words(self._downloads, downloads)
+        self._downloads = downloads
+        for words, _ in said if not self.isVisible() else ():
+            self.notice_wanted.emit(words, None)
+
+    def _put_away(self) -> None:
+        """By the keyboard, which goes back to where it came from."""
+        self.hide()
+        self._over.setFocus()
+
+    def _use(self, path: object) -> None:
+        self.hide()
+        self.use_wanted.emit(path)
+
+    def _discover(self) -> None:
+        self.hide()
+        self.discover_wanted.emit()
+
+    def _arrange(self) -> None:
+        self._close = icon_button(texts.CLOSE, "ph.caret-down", self._put_away)
+        self._top = QWidget()
+        row = QHBoxLayout(self._top)
+        spaced(row, (16, 10, 12, 6), 8)
+        row.addWidget(label(texts.TITLE, "heading"), 1)
+        row.addWidget(self._close)
+        scroll = self._scroll = QScrollArea()
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._rows.setObjectName("page")
+        scroll.setWidget(self._rows)
+        outer = QVBoxLayout(self)
+        spaced(outer, (1, 1, 1, 1), 0)
+        outer.addWidget(self._top)
+        outer.addWidget(scroll, 1)

@@ -1,0 +1,105 @@
+"""The sign of all downloads in the status bar: a ring that fills, how many there are and how far."""
+
+import math
+
+from PySide6.QtCore import QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QFontMetrics, QIcon, QIconEngine, QPainter, QPen, QPixmap
+from PySide6.QtWidgets import QPushButton
+
+from carryon.app.download_list import Download
+from carryon.ui import theme
+from carryon.ui.jobs.presenter import Queue, Ring, Sign, ring_of
+from carryon.ui.widgets.controls import plain_tip
+from carryon.ui.widgets.spacing import OnTheme
+
+ICONS = {
+    Sign.RUNNING: ("ph.arrow-circle-down", "accent"),
+    Sign.WAITING: ("ph.clock", "soft"),
+    Sign.PAUSED: ("ph.pause-circle", "soft"),
+    Sign.FAILED: ("ph.warning-circle", "bad"),
+    Sign.FINISHED: ("ph.check-circle", "good"),
+}
+_ICON_PX = 16
+
+
+class JobsRing(QPushButton):
+    """A button: what it opens is the window's business. There is none while nothing was ever downloaded."""
+
+    def __init__(self, queue: Queue) -> None:
+        super().__init__()
+        self._ring: Ring | None = None
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.hide()
+        queue.listen(self._show)
+        OnTheme(self, self._draw)
+
+    def sizeHint(self) -> QSize:
+        """As wide as its widest words: what stands beside it must not move with every per cent."""
+        hint = super().sizeHint()
+        metrics = QFontMetrics(self.font())
+        widest = metrics.horizontalAdvance(_caption(self._ring, is_widest=True))
+        return QSize(hint.width() + max(0, widest - metrics.horizontalAdvance(self.text())), hint.height())
+
+    def _show(self, downloads: tuple[Download, ...]) -> None:
+        ring = ring_of(downloads)
+        if ring != self._ring:
+            self._ring = ring
+            self._draw()
+
+    def _draw(self) -> None:
+        ring = self._ring
+        self.setVisible(ring is not None)
+        if ring is None:
+            return
+        self.setIconSize(QSize(theme.px(_ICON_PX), theme.px(_ICON_PX)))
+        self.setIcon(_icon(ring))
+        self.setText(_caption(ring))
+        self.setAccessibleName(ring.words)
+        self.setToolTip(plain_tip(ring.words))
+
+
+def _caption(ring: Ring | None, *, is_widest: bool = False) -> str:
+    """' 43 %', ' 2 · 43 %'; nothing where nothing goes on."""
+    if ring is None or ring.fraction is None:
+        return ""
+    shown = "100 %" if is_widest else f"{int(ring.fraction * 100)} %"
+    return f" {ring.count} · {shown}" if ring.count > 1 else f" {shown}"
+
+
+def _icon(ring: Ring) -> QIcon:
+    if ring.fraction is None:
+        return theme.icon(*ICONS[ring.sign])
+    colours = theme.current()
+    filled = colours.accent if ring.sign is Sign.RUNNING else colours.soft
+    return QIcon(RingEngine(ring.fraction, filled, colours.border))
+
+
+class RingEngine(QIconEngine):
+    """Paints a ring that is filled clockwise from the top."""
+
+    def __init__(self, fraction: float, colour: str, rest: str) -> None:
+        super().__init__()
+        self._fraction, self._colour, self._rest = fraction, colour, rest
+
+    def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:
+        thick = max(2.0, rect.width() / 5)
+        circle = QRectF(rect).adjusted(thick / 2, thick / 2, -thick / 2, -thick / 2)
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor(self._rest), thick))
+        painter.drawEllipse(circle)
+        painter.setPen(QPen(QColor(self._colour), thick, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap))
+        sixteenths = 16 * 360  # Qt counts angles in sixteenths of a degree, against the clock
+        painter.drawArc(circle, sixteenths // 4, -math.ceil(sixteenths * min(max(self._fraction, 0.0), 1.0)))
+        painter.restore()
+
+    def pixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
+        pixmap = QPixmap(size)
+        pixmap.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(pixmap)
+        self.paint(painter, QRect(0, 0, size.width(), size.height()), mode, state)
+        painter.end()
+        return pixmap
+
+    def clone(self) -> QIconEngine:
+        return RingEngine(self._fraction, self._colour, self._rest)

@@ -1,0 +1,101 @@
+"""All downloads under each other with the buttons for all of them; the popover and the page hold the same."""
+
+from pathlib import Path
+
+from PySide6.QtCore import Qt, QUrl, Signal
+from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from carryon.app.download_list import Download
+from carryon.ui.jobs import texts
+from carryon.ui.jobs.presenter import Bulk, JobsPresenter, Queue, Row
+from carryon.ui.jobs.row import JobRow
+from carryon.ui.widgets.controls import button, label
+from carryon.ui.widgets.flow import FlowLayout
+from carryon.ui.widgets.spacing import spaced
+
+
+class JobRows(QWidget):
+    """A view of the queue: a row for each download, or a word where there is none."""
+
+    use_wanted = Signal(object)  # the Path of a model
+    notice_wanted = Signal(str, object)
+    discover_wanted = Signal()
+    rows_changed = Signal()  # it may be higher or lower now
+
+    def __init__(self, queue: Queue) -> None:
+        super().__init__()
+        self._rows: dict[str, JobRow] = {}
+        self._pause = button(texts.PAUSE_ALL, "quiet", "ph.pause", lambda: self.presenter.pause_all())
+        self._resume = button(texts.RESUME_ALL, "quiet", "ph.play", lambda: self.presenter.resume_all())
+        self._clear = button(texts.CLEAR, "quiet", "ph.eraser", lambda: self.presenter.clear())
+        self._empty = self._made_empty()
+        self._arrange()
+        self.presenter = JobsPresenter(queue, self)
+
+    @property
+    def first(self) -> QWidget:
+        """Where the keyboard goes when the list is opened."""
+        return next((one._toggle for one in self._rows.values() if one._toggle.isVisible()), self)
+
+    def show_rows(self, rows: tuple[Row, ...], bulk: Bulk) -> None:
+        """Rows that stay keep their widgets."""
+        for id in self._rows.keys() - {one.id for one in rows}:
+            gone = self._rows.pop(id)
+            gone.hide()  # moves the keyboard on
+            gone.deleteLater()
+        for index, row in enumerate(rows):
+            self._show_row(index, row)
+        self._pause.setVisible(bulk.can_pause)
+        self._resume.setVisible(bulk.can_resume)
+        self._clear.setVisible(bulk.can_clear)
+        self._bulk.setVisible(bulk.can_pause or bulk.can_resume or bulk.can_clear)
+        self._empty.setVisible(not rows)
+        self.rows_changed.emit()
+
+    def ask_cancel(self, download: Download) -> None:
+        self._rows[download.id].ask_cancel()
+        self.rows_changed.emit()
+
+    def use(self, path: Path) -> None:
+        self.use_wanted.emit(path)
+
+    def show_folder(self, path: Path) -> None:
+        if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.parent))):
+            QGuiApplication.clipboard().setText(str(path.parent))
+            self.notice_wanted.emit(texts.SHOWN_NOT, None)
+
+    def _show_row(self, index: int, row: Row) -> None:
+        if row.id in self._rows:
+            self._rows[row.id].show_row(row)
+            return
+        made = self._rows[row.id] = JobRow(row)
+        made.act_wanted.connect(lambda download, action: self.presenter.act(download, action))
+        made.cancel_wanted.connect(lambda download, keeps: self.presenter.cancel(download, keeps_part=keeps))
+        self._column.insertWidget(index, made)
+
+    def _made_empty(self) -> QWidget:
+        empty = QWidget()
+        column = QVBoxLayout(empty)
+        spaced(column, (16, 12, 16, 16), 8)
+        column.addWidget(label(texts.NONE_YET, "strong", wraps=True))
+        column.addWidget(label(texts.NONE_YET_NOTE, "soft", wraps=True))
+        discover = button(texts.DISCOVER, icon="ph.magnifying-glass", on_click=self.discover_wanted.emit)
+        column.addWidget(discover, 0, Qt.AlignmentFlag.AlignLeft)
+        return empty
+
+    def _arrange(self) -> None:
+        self._bulk = QWidget()
+        flow = FlowLayout()
+        for one in (self._pause, self._resume, self._clear):
+            flow.addWidget(one)
+        line = QVBoxLayout(self._bulk)
+        spaced(line, (8, 0, 8, 4), 0)
+        line.addLayout(spaced(flow, gap=4))
+        self._column = QVBoxLayout()
+        spaced(self._column, gap=0)
+        column = QVBoxLayout(self)
+        spaced(column, gap=0)
+        column.addWidget(self._bulk)
+        column.addWidget(self._empty)
+        column.addLayout(self._column)
