@@ -44,7 +44,7 @@ def test_all_pages_of_its_files_are_read(hub):
 
 def test_unsafe_names_are_left_out_and_counted(hub):
     names = ["ok.gguf", "../up.gguf", "/abs.gguf", "CON.gguf", "a:b.gguf", ".hidden.gguf", "a/../b.gguf", "OK.gguf"]
-    hub.add_repo("a/m-GGUF", {name: b"x" for name in names})
+    hub.add_repo("a/m-GGUF", dict.fromkeys(names, b"x"))
     opened = _open(hub)
     assert [one.path.lower() for one in opened.files] == ["ok.gguf"]
     assert opened.n_unsafe == 7

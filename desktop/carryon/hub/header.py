@@ -48,14 +48,13 @@ def reading_shape(
             left_bytes -= n_bytes
             cache.keep(repo, file, found)
         headers.append(found)
-        if not found.tensors and not headers[1:]:
-            break  # only its facts are here
+        if _is_begun(found):
+            break
     return _shape(quant, headers, n_params)
 
 
 def _shape(quant: QuantFiles, headers: Sequence[Header], n_params: int | None) -> RemoteShape:
-    is_whole = len(headers) == len(quant.files) and all(one.tensors for one in headers[1:] or headers)
-    if is_whole:
+    if len(headers) == len(quant.files) and not any(map(_is_begun, headers)):
         return RemoteShape(shape_of(headers), quant.quant, is_estimate=False)
     known = Known(nearest_type(quant.quant), quant.size_bytes, n_params)
     try:
@@ -65,6 +64,11 @@ def _shape(quant: QuantFiles, headers: Sequence[Header], n_params: int | None) -
             f"{headers[0].file_name} is of a kind whose needs cannot be told from here.",
             "It can be downloaded all the same; then its fit is known.",
         ) from error
+
+
+def _is_begun(header: Header) -> bool:
+    """Whether only its facts are here: no data of a file begins at its first byte."""
+    return header.data_start_bytes == 0
 
 
 def _reading_header(
