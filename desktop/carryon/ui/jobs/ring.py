@@ -36,9 +36,11 @@ class JobsRing(QPushButton):
     def sizeHint(self) -> QSize:
         """As wide as its widest words: what stands beside it must not move with every per cent."""
         hint = super().sizeHint()
-        metrics = QFontMetrics(self.font())
-        widest = metrics.horizontalAdvance(_caption(self._ring, is_widest=True))
-        return QSize(hint.width() + max(0, widest - metrics.horizontalAdvance(self.text())), hint.height())
+        now, widest = (self._width(one) for one in (self.text(), _caption(self._ring, is_widest=True)))
+        return QSize(hint.width() + widest - now, hint.height())
+
+    def _width(self, words: str) -> int:
+        return QFontMetrics(self.font()).size(Qt.TextFlag.TextShowMnemonic, words).width()  # as Qt's own hint has it
 
     def _show(self, downloads: tuple[Download, ...]) -> None:
         ring = ring_of(downloads)
