@@ -12,7 +12,7 @@ from carryon.fit.plan import Site, plan
 from carryon.fit.room import rooms_of
 from carryon.fit.speed import speeds_of
 from carryon.gguf.header import FIRST_BYTES, begun_header
-from carryon.gguf.outline import Known, is_outlinable, outlined, scaled
+from carryon.gguf.outline import Known, likeness, outlined, scaled
 from carryon.gguf.shape import shape_of
 
 ROOMS = rooms_of(machines.WITH_GPU, {})
@@ -60,7 +60,6 @@ def test_the_first_bytes_of_a_file_are_enough(tmp_path):
         start = begun_header(file.read(FIRST_BYTES), path.stat().st_size, "m.gguf")
     assert start.tensors == ()
     assert start.array_lengths["tokenizer.ggml.tokens"] == 20_000
-    assert is_outlinable(start)
     assert outlined(start, Known("F16", path.stat().st_size)).n_vocab == 20_000
 
 
@@ -75,6 +74,13 @@ def test_a_scaled_model_has_the_size_of_its_file(model):
 def test_too_little_is_no_outline(model):
     header = model("llama31-8b")
     bare = replace(header, fields={"general.architecture": "llama"}, tensors=())
-    assert not is_outlinable(bare)
     with pytest.raises(AppError):
         outlined(bare, Known("Q4_K_M", 1 << 30))
+
+
+@pytest.mark.parametrize("n_params", [6e8, 1.7e9, 4e9, 8.2e9, 3.05e10, 7e10, 6.71e11])
+def test_a_likeness_has_about_so_many_parameters(n_params):
+    made = likeness(int(n_params), 32768, "m")
+    assert made.n_params == pytest.approx(n_params, rel=0.01)
+    assert made.size_bytes == 2 * int(n_params)
+    assert plan(made, SITE).best.need.total_bytes > 0

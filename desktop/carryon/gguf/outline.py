@@ -4,8 +4,8 @@ What each layer keeps of a conversation is as exact as ever; how the weights sha
 """
 
 from dataclasses import dataclass, replace
+from math import log
 
-from carryon.base.errors import AppError
 from carryon.gguf.architectures import refuse_unknown
 from carryon.gguf.geometry import kept_by_layers
 from carryon.gguf.header import Header
@@ -89,10 +89,27 @@ def _nearest(parameters: Parameters, n_params: int | None) -> ModelShape:
     return min(both, key=lambda one: abs(one.n_params - n_params)) if n_params else both[0]
 
 
-def is_outlinable(start: Header) -> bool:
-    """Whether enough of the facts is here."""
-    try:
-        keys = Keys(start)
-        return bool(keys.number("embedding_length")) and bool(kept_by_layers(keys))
-    except AppError:
-        return False
+# Layers, embedding length, heads and KV heads of well-known dense models, by their parameters: Qwen2.5 0.5B, Llama 3.2
+# 1B and 3B, Llama 3.1 8B, Qwen2.5 14B and 32B, Llama 3.3 70B, Mistral Large 123B, Llama 3.1 405B.
+_LIKENESSES = (
+    (0.49e9, 24, 896, 14, 2), (1.24e9, 16, 2048, 32, 8), (3.21e9, 28, 3072, 24, 8), (8.03e9, 32, 4096, 32, 8),
+    (14.8e9, 48, 5120, 40, 8), (32.8e9, 64, 5120, 40, 8), (70.6e9, 80, 8192, 64, 8), (123e9, 88, 12288, 96, 8),
+    (406e9, 126, 16384, 128, 8),
+)  # fmt: skip
+_LIKENESS_CONTEXT = 32768
+
+
+def likeness(n_params: int, n_ctx_train: int | None = None, name: str = "") -> ModelShape:
+    """A dense model of about so many parameters, for where nothing but their number is known. Raises BadInput."""
+    _, n_layers, n_embd, n_heads, n_kv_heads = min(
+        _LIKENESSES, key=lambda one: abs(log(one[0]) - log(max(n_params, 1)))
+    )
+    attention = 2 * n_embd * n_embd * (1 + n_kv_heads / n_heads)
+    n_vocab = 32_000 if n_params < 0.2e9 else _USUAL_VOCABULARY
+    left = (n_params - n_vocab * n_embd) / n_layers - attention
+    n_ff = max(round(left / (3 * n_embd) / 256), 1) * 256
+    sizes = Parameters(
+        n_layers, n_embd, n_heads, n_ff, n_vocab, n_ctx_train or _LIKENESS_CONTEXT, n_kv_heads, is_tied=True, name=name
+    )
+    made = sketched(sizes)
+    return scaled(made, max(2 * n_params, 1))
