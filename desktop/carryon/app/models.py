@@ -1,12 +1,14 @@
-"""Which models can be named here: the guide, the files of the library, any GGUF file."""
+"""Which models can be named here: the guide, what lies in Carryon's folder or in other programs', any GGUF file."""
 
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from carryon.app.model_trash import TRASH
 from carryon.base.errors import BadFile, BadInput
 from carryon.base.paths import Home
 from carryon.gguf.header import Header, read_header
+from carryon.hub.entry import Entry
 
 GUIDE = "guide"
 _GUIDE_FILE = "guide/guide-Q8_0.gguf"
@@ -49,11 +51,15 @@ def guide() -> ModelFile:
 def library(home: Home) -> tuple[ModelFile, ...]:
     """The GGUF files in the models folder, by name; later parts of split models are left out."""
     files = sorted(home.models.rglob("*.gguf")) if home.models.is_dir() else []
-    return tuple(ModelFile(path, path.stem, str(path)) for path in files if _is_first_part(path))
+    listed = (path for path in files if _is_first_part(path) and TRASH not in path.parts)
+    return tuple(ModelFile(path, path.stem, str(path)) for path in listed)
 
 
 def find(named: str, home: Home) -> ModelFile:
-    """The model a person names: 'guide', a file, or a name in the library. Raises BadInput when there is none."""
+    """The model a person names: 'guide', a file, a name in the library, or what is here of a repository on the Hub.
+
+    Raises BadInput when there is none, or more than one.
+    """
     if named == GUIDE:
         return guide()
     path = Path(named).expanduser()
@@ -68,7 +74,7 @@ def find(named: str, home: Home) -> ModelFile:
     if found:
         paths = ", ".join(str(one.path.relative_to(home.models)) for one in found)
         raise BadInput(f"“{named}” names several models: {paths}.", "Name one of them with its folder.")
-    raise BadInput(f"There is no model “{named}”.", f"Name a GGUF file, “{GUIDE}”, or a model in {home.models}.")
+    return _among_all(named, wanted, home)
 
 
 def facts(file: ModelFile) -> ModelFacts:
@@ -80,6 +86,32 @@ def facts(file: ModelFile) -> ModelFacts:
             "Choose a model file; adapters and projectors are loaded with one.",
         )
     return ModelFacts(file, header.architecture, header.n_layers, header.n_ctx_train, header.size_bytes)
+
+
+def _among_all(named: str, wanted: str, home: Home) -> ModelFile:
+    """The same in every folder that the library looks into."""
+    from carryon.app.library import scanned  # only here, as most names are found without it
+
+    found = [one for one in scanned(home, is_brief=True).listed if wanted in names_of(one)]
+    if len(found) == 1:
+        return ModelFile(found[0].path, found[0].name, str(found[0].path))
+    if found:
+        names = ", ".join(sorted(_told_apart(one) for one in found))
+        raise BadInput(f"“{named}” names several models: {names}.", "Name one of them, or its file.")
+    hint = f"Name a GGUF file, “{GUIDE}”, or a model that “carryon list” shows."
+    raise BadInput(f"There is no model “{named}”.", hint)
+
+
+def names_of(entry: Entry) -> frozenset[str]:
+    """All that an entry of the library answers to, in small letters."""
+    names = {entry.name, *entry.other_names, entry.path.stem}
+    if entry.repo_id:
+        names |= {entry.repo_id, f"{entry.repo_id}:{entry.known.quant}", f"{entry.repo_id}:{entry.path.stem}"}
+    return frozenset(name.lower() for name in names)
+
+
+def _told_apart(entry: Entry) -> str:
+    return f"{entry.repo_id}:{entry.known.quant}" if entry.repo_id and entry.known.quant else str(entry.path)
 
 
 def _names(file: ModelFile, home: Home) -> tuple[str, ...]:

@@ -58,11 +58,17 @@ class Settings:
     download_limit_bytes_per_s: int | None = None  # of all downloads together; None is no limit
     downloads_at_once: int = 2
     connections_per_download: int = 4
+    model_folders: tuple[str, ...] = ()  # of other programs or of the person: looked into, never written to
 
     def with_recent(self, model: RecentModel) -> "Settings":
         """The settings with `model` first among the recent ones."""
         others = tuple(one for one in self.recent_models if one.path != model.path)
         return replace(self, recent_models=(model, *others)[:RECENT_MODELS_KEPT])
+
+    def moved(self, old: str, new: str) -> "Settings":
+        """The settings after a model's file got another path."""
+        models = tuple(replace(one, path=new) if one.path == old else one for one in self.recent_models)
+        return replace(self, recent_models=models)
 
     def recent(self, path: str) -> RecentModel | None:
         """How this model was loaded the last time."""
@@ -125,6 +131,7 @@ def _from_toml(fields: dict[str, Any]) -> Settings:
         was_welcomed=bool(fields.get("was_welcomed", default.was_welcomed)),
         window_geometry=str(fields.get("window_geometry", default.window_geometry)),
         recent_models=recent[:RECENT_MODELS_KEPT],
+        model_folders=tuple(str(one) for one in fields.get("model_folders", ())),
         is_offline=bool(fields.get("is_offline", default.is_offline)),
         hub_mirror=str(fields.get("hub_mirror", default.hub_mirror)),
         trusts_mirror=bool(fields.get("trusts_mirror", default.trusts_mirror)),
