@@ -1,7 +1,7 @@
 """How the Hub is asked: one connection, and what comes back on it.
 
 A request goes only where `site.is_allowed` lets it, carries the token only where `Site.token_for` says so, verifies TLS
-with the certificates that the system trusts, and never follows a redirect by itself. The standard library's client is used: it
+with the certificates that the system trusts, and never follows a redirect by itself. The standard library is used: it
 reads straight into a given buffer, which no client above it does (tests/benchmarks/bench_download.py).
 """
 
@@ -78,6 +78,7 @@ class Connection:
         self._origin: tuple[str, str | None, int | None] | None = None
         self._answer: http.client.HTTPResponse | None = None
         self.is_connecting = False
+        self._is_aborted = False
 
     def ask(self, method: str, url: str, headers: Mapping[str, str] = _NOTHING) -> Answer:
         """The answer to one request. Errors of the transport come as they are: use it within `hub_errors`."""
@@ -88,12 +89,13 @@ class Connection:
             return self._asked(method, url, headers)
         except (ConnectionError, http.client.BadStatusLine):
             self.close()
-            if not is_reused:
+            if not is_reused or self._is_aborted:
                 raise
         return self._asked(method, url, headers)  # a kept connection may have ended in the meantime
 
     def abort(self) -> None:
-        """Ends it from another thread: whoever reads from it wakes up."""
+        """Ends it for good, from another thread: whoever reads from it wakes up."""
+        self._is_aborted = True
         connection = self._open
         if connection is not None and connection.sock is not None:
             with suppress(OSError):
@@ -137,6 +139,9 @@ class Connection:
                 self.is_connecting = False
             connection.sock.settimeout(self._silence_s)
             self._open, self._origin = connection, origin_of(url)
+        if self._is_aborted:
+            self.close()
+            raise ConnectionAbortedError
         return self._open
 
 
