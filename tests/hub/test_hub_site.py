@@ -3,7 +3,7 @@
 import pytest
 
 from carryon.base.errors import BadInput
-from carryon.hub.site import Site, endpoint_of, is_allowed, site_from
+from carryon.hub.site import Site, endpoint_of, is_allowed, proxy_of, site_from
 
 
 @pytest.mark.parametrize(("site", "url", "is_sent"), [
@@ -50,3 +50,22 @@ def test_plain_http_is_for_this_machine_only():
 def test_a_files_address_is_quoted():
     url = Site().file_url("a/b", "c" * 40, "sub/m x#1.gguf")
     assert url == f"https://huggingface.co/a/b/resolve/{'c' * 40}/sub/m%20x%231.gguf"
+
+
+@pytest.mark.parametrize(
+    ("typed", "used"),
+    [
+        ("", ""),
+        ("  ", ""),
+        ("proxy.example.org:3128", "http://proxy.example.org:3128"),
+        ("http://ada:word@10.0.0.1:8080/", "http://ada:word@10.0.0.1:8080"),
+    ],
+)
+def test_a_proxys_address_as_it_is_used(typed, used):
+    assert proxy_of(typed) == used
+
+
+@pytest.mark.parametrize("typed", ["https://p:1", "socks5://p:1", "http://", "p:0x", "p:70000", "a b", "http://p/x?y"])
+def test_what_is_no_proxy(typed):
+    with pytest.raises(BadInput):
+        proxy_of(typed)

@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Callable, Generator, Mapping
+from pathlib import Path
 
 from carryon.app.token_keeping import Keyring, TokenKeeping, TokenPlace, checked, system_keyring
 from carryon.base.errors import BadInput, Offline
@@ -51,6 +52,17 @@ class HubAccess:
     def token_place(self) -> TokenPlace:
         """Where the token that is sent comes from."""
         return self._token()[1]
+
+    @property
+    def next_token_place(self) -> TokenPlace:
+        """Where a token would be kept."""
+        with self._lock:
+            return self._keeper().place
+
+    @property
+    def token_file(self) -> Path:
+        """Where it is kept on a system without a keyring."""
+        return self._file
 
     def keep_token(self, token: str) -> TokenPlace:
         """Keeps it and says where. Raises BadInput for what is no token, NoRoom and BadFile."""

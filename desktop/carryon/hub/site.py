@@ -1,6 +1,7 @@
 """Which Hub is asked, as whom and through what. A token never leaves for another origin than the Hub's."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
@@ -9,6 +10,7 @@ from carryon.base.errors import BadInput
 from carryon.hub.names import HUB_HOSTS
 
 HUB = "https://huggingface.co"
+_HOST = re.compile(r"[\w.:-]+")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -67,11 +69,26 @@ def endpoint_of(text: str) -> str:
         has_port_right = address.port is None or address.port > 0
     except ValueError:
         has_port_right = False
-    is_sound = address.scheme in ("https", "http") and address.hostname and has_port_right
+    is_sound = address.scheme in ("https", "http") and _has_host(address.hostname) and has_port_right
     if not is_sound or address.username or address.query or address.fragment:
         raise BadInput(f"“{text.strip()}” is no address of a Hub.", "Type it like https://huggingface.co.")
     if address.scheme == "http" and not _is_private(address.geturl()):
         raise BadInput(f"“{text.strip()}” is not encrypted.", "Use an address that begins with https://.")
+    return address.geturl().rstrip("/")
+
+
+def proxy_of(text: str) -> str:
+    """A proxy's address as it is used; “” leaves it to the system. Raises BadInput."""
+    plain = text.strip()
+    if not plain:
+        return ""
+    address = urlsplit(plain if "://" in plain else f"http://{plain}")
+    try:
+        is_sound = address.scheme == "http" and _has_host(address.hostname) and (address.port or 1) > 0
+    except ValueError:
+        is_sound = False
+    if not is_sound or address.path.strip("/") or address.query or address.fragment:
+        raise BadInput(f"“{plain}” is no address of a proxy.", "Type it like http://proxy.example.org:3128.")
     return address.geturl().rstrip("/")
 
 
@@ -89,6 +106,10 @@ def is_allowed(url: str) -> bool:
         return bool(address.hostname) and address.username is None and _is_private(url) and bool(origin_of(url)[2])
     except ValueError:
         return False
+
+
+def _has_host(host: str | None) -> bool:
+    return _HOST.fullmatch(host or "") is not None
 
 
 def _is_private(url: str) -> bool:

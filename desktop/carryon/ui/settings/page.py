@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from carryon.app.hub_access import HubAccess
 from carryon.app.services import Services
 from carryon.base.errors import AppError
 from carryon.base.settings import Settings, Theme
@@ -23,6 +24,7 @@ from carryon.chat.message import Conversation
 from carryon.hardware.machine import Machine
 from carryon.ui import theme
 from carryon.ui.settings import texts
+from carryon.ui.settings.network import NetworkCard
 from carryon.ui.settings.presenter import MOST_THREADS, TEXT_SIZE_STEP, TEXT_SIZES, Folder, SettingsPresenter, about
 from carryon.ui.settings.trash_list import TrashList
 from carryon.ui.widgets.controls import NumberField, buddy, icon_button, label
@@ -40,10 +42,13 @@ class SettingsPage(Scroll):
     machine_look_wanted = Signal()
     notice_wanted = Signal(str, object)
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, access: HubAccess | None = None) -> None:
         super().__init__()
         self._is_drawing = False
         self.presenter = SettingsPresenter(services.home, services.settings, services.store, self)
+        access = access or HubAccess(services.home, services.settings)
+        self._network = NetworkCard(services.settings, access, services.runner)
+        self._network.notice_wanted.connect(self.notice_wanted)
         self._make_controls()
         page = QWidget()
         around = QHBoxLayout(page)
@@ -57,6 +62,7 @@ class SettingsPage(Scroll):
     def refresh(self) -> None:
         """Reads everything again; the window asks when the page is opened."""
         self.presenter.refresh()
+        self._network.refresh()
 
     def set_machine(self, machine: Machine | None) -> None:
         """What was found out about this machine; None while it is being looked at."""
@@ -112,6 +118,7 @@ class SettingsPage(Scroll):
         cards.addWidget(label(texts.TITLE, "title"))
         cards.addWidget(_card(texts.APPEARANCE, self._theme_row(), *self._size_rows()))
         cards.addWidget(_card(texts.ENGINE, _field(texts.THREADS, self._threads), self._threads_note))
+        cards.addWidget(self._network)
         cards.addWidget(self.machine)
         cards.addWidget(_card(texts.FOLDERS, self._folder_rows(), self._folders_note()))
         cards.addWidget(_card(texts.TRASH, label(texts.TRASH_NOTE, "soft", wraps=True), self._trash))
