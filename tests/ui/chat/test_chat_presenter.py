@@ -154,7 +154,7 @@ def desk(carryon_home):
 
 
 def test_the_presenter_and_all_that_it_uses_load_no_qt():
-    code = "import sys, carryon.ui.chat.presenter, carryon.ui.chat.growing; print('PySide6' in sys.modules)"
+    code = "import sys, carryon.ui.chat.presenter, carryon.ui.markdown.growing; print('PySide6' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
 
 

@@ -6,9 +6,9 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QVBoxLayout, 
 
 from carryon.ui import theme
 from carryon.ui.chat import texts
-from carryon.ui.chat.cleaning import has_long_word
 from carryon.ui.chat.context_use import ContextUse
 from carryon.ui.chat.view import Hint
+from carryon.ui.markdown.cleaning import has_long_word
 from carryon.ui.widgets.controls import button, label
 from carryon.ui.widgets.flow import FlowLayout
 from carryon.ui.widgets.spacing import OnTheme, spaced

@@ -9,10 +9,10 @@ from PySide6.QtWidgets import QApplication, QHBoxLayout, QWidget
 from carryon.chat.message import Message, Role, State
 from carryon.ui import theme
 from carryon.ui.chat import texts
-from carryon.ui.chat.growing import Growing
-from carryon.ui.chat.highlight import Painter
-from carryon.ui.chat.markdown import plain_blocks
-from carryon.ui.chat.message_text import MessageText
+from carryon.ui.markdown.growing import Growing
+from carryon.ui.markdown.highlight import Painter
+from carryon.ui.markdown.parsing import plain_blocks
+from carryon.ui.markdown.text_view import MarkdownText
 from carryon.ui.widgets.controls import button, icon_button, label
 
 PAGE = 200_000  # characters shown before "Show more"
@@ -44,7 +44,7 @@ class MessageView(QWidget):
         self._ended_at: tuple[int, bool] | None = None  # how much was drawn, and whether more was to come
         self._reserved = 0
         self._bubble = QRect()
-        self.text = MessageText(self)
+        self.text = MarkdownText(self)
         self.text.link_wanted.connect(self.link_wanted)
         self.text.focus_changed.connect(self.update)
         self._painter = Painter(self.text)

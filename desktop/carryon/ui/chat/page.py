@@ -17,12 +17,12 @@ from carryon.ui.chat.composer import Composer
 from carryon.ui.chat.context_use import ContextUse
 from carryon.ui.chat.conversations import Conversations
 from carryon.ui.chat.greeting import Greeting
-from carryon.ui.chat.links import open_link
 from carryon.ui.chat.presenter import ChatPresenter
 from carryon.ui.chat.style import chat_style
 from carryon.ui.chat.topbar import TopBar
 from carryon.ui.chat.transcript import Transcript
 from carryon.ui.chat.view import ChatList, Hint, Problem, Step
+from carryon.ui.markdown.links import open_link
 from carryon.ui.widgets.controls import hairline
 from carryon.ui.widgets.reason_card import ReasonCard
 

@@ -23,7 +23,7 @@ WAITS_FOR_MODEL = "Your message is sent as soon as the model is ready."
 EDITING = "You are changing your last question. What followed it is replaced."
 DO_NOT_SEND, CANCEL_EDIT = "Do not send", "Cancel"
 
-COPY, COPIED, COPY_CODE, CODE = "Copy", "Copied", "Copy code", "code"
+COPY, COPIED = "Copy", "Copied"
 REGENERATE, EDIT = "Answer again", "Change this question"
 JUMP, READING = "Jump to latest", "Reading the question…"
 TRANSCRIPT, YOU = "Conversation", "You"
@@ -44,9 +44,6 @@ SUGGESTIONS = (  # asked in the very words that the guide was trained with: pack
     "How much memory does a model take?",
 )
 
-LEADS_TO = "This link leads to"
-LINK_TITLE, LINK_OPEN, LINK_COPY, LINK_CANCEL = "Open a web page?", "Open in browser", "Copy address", "Cancel"
-MAIL_TITLE, MAIL_OPEN = "Write a mail?", "Open mail program"
 
 _STATES = {
     State.WHOLE: "finished",

@@ -13,8 +13,8 @@ from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QWidget
 from carryon.chat.message import Message, Role, State
 from carryon.ui import theme
 from carryon.ui.chat import texts
-from carryon.ui.chat.document import BODY_PX
 from carryon.ui.chat.message_view import MARGIN, MessageView
+from carryon.ui.markdown.document import BODY_PX
 from carryon.ui.widgets.controls import button
 
 CHARACTERS_A_LINE = 74

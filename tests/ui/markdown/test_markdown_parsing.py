@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carryon.ui.chat.blocks import Code, Heading, Look, Nest, Paragraph, Rule, Side, Table
-from carryon.ui.chat.cleaning import LONGEST_WORD, clean, safe_link, without_breaks
-from carryon.ui.chat.markdown import blocks, plain_blocks
+from carryon.ui.markdown.blocks import Code, Heading, Look, Nest, Paragraph, Rule, Side, Table
+from carryon.ui.markdown.cleaning import LONGEST_WORD, clean, safe_link, without_breaks
+from carryon.ui.markdown.parsing import blocks, plain_blocks
 
 
 def words_of(block):

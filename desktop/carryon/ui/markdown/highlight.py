@@ -10,8 +10,8 @@ from PySide6.QtCore import QObject, QTimer
 from PySide6.QtGui import QColor, QFont, QTextBlock, QTextCharFormat, QTextLayout
 
 from carryon.ui import theme
-from carryon.ui.chat.blocks import Code
-from carryon.ui.chat.message_text import MessageText
+from carryon.ui.markdown.blocks import Code
+from carryon.ui.markdown.text_view import MarkdownText
 
 SLICE_S = 0.004
 LONGEST = 100_000  # characters; longer listings stay in one colour
@@ -52,7 +52,7 @@ Pieces = tuple[Piece, ...]
 class Painter(QObject):
     """Colours the code of one message; the text itself is not touched, so selections and positions stay."""
 
-    def __init__(self, text: MessageText) -> None:
+    def __init__(self, text: MarkdownText) -> None:
         super().__init__(text)
         self._text = text
         self._done: dict[int, Code] = {}

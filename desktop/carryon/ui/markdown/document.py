@@ -22,7 +22,20 @@ from PySide6.QtGui import (
 )
 
 from carryon.ui import theme
-from carryon.ui.chat.blocks import Block, Code, Heading, Look, Nest, Paragraph, Place, Rule, Side, Span, Spans, Table
+from carryon.ui.markdown.blocks import (
+    Block,
+    Code,
+    Heading,
+    Look,
+    Nest,
+    Paragraph,
+    Place,
+    Rule,
+    Side,
+    Span,
+    Spans,
+    Table,
+)
 
 BODY_PX, CODE_PX = 15, 13
 _LIST_INDENT, _QUOTE_INDENT = 24, 16

@@ -12,8 +12,21 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from carryon.ui.chat.blocks import Block, Code, Heading, Look, Nest, Paragraph, Place, Rule, Side, Span, Spans, Table
-from carryon.ui.chat.cleaning import clean, clean_lines, safe_link, without_breaks
+from carryon.ui.markdown.blocks import (
+    Block,
+    Code,
+    Heading,
+    Look,
+    Nest,
+    Paragraph,
+    Place,
+    Rule,
+    Side,
+    Span,
+    Spans,
+    Table,
+)
+from carryon.ui.markdown.cleaning import clean, clean_lines, safe_link, without_breaks
 
 if TYPE_CHECKING:  # imported when the first message is parsed: the first frame of the window does not wait for it
     from markdown_it import MarkdownIt

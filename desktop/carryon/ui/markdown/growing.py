@@ -7,8 +7,8 @@ follows can change it then. In a list the same holds for its items.
 import re
 from dataclasses import dataclass
 
-from carryon.ui.chat.blocks import Block
-from carryon.ui.chat.markdown import Section, sections
+from carryon.ui.markdown.blocks import Block
+from carryon.ui.markdown.parsing import Section, sections
 
 # the beginning of a list item, a rule or a fence would flash up as a heading or as text until its line is whole;
 # a row of a table comes as a whole, and its header not before the line under it

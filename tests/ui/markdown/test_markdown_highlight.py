@@ -4,16 +4,16 @@ import pytest
 from PySide6.QtGui import QColor
 
 from carryon.ui import theme
-from carryon.ui.chat import highlight
-from carryon.ui.chat.highlight import Painter
-from carryon.ui.chat.markdown import blocks
-from carryon.ui.chat.message_text import MessageText
+from carryon.ui.markdown import highlight
+from carryon.ui.markdown.highlight import Painter
+from carryon.ui.markdown.parsing import blocks
+from carryon.ui.markdown.text_view import MarkdownText
 
 
 @pytest.fixture
 def shown(qtbot):
     """Writes markdown into a message and colours it."""
-    view = MessageText()
+    view = MarkdownText()
     qtbot.addWidget(view)
     painter = Painter(view)
 
@@ -81,7 +81,7 @@ def test_a_very_long_listing_stays_plain(shown, monkeypatch):
 
 
 def test_a_long_listing_is_coloured_in_slices(qtbot, monkeypatch):
-    view = MessageText()
+    view = MarkdownText()
     qtbot.addWidget(view)
     painter = Painter(view)
     slices = []

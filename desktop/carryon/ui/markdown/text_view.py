@@ -1,4 +1,4 @@
-"""The text of one message: selectable, readable by keyboard, with code boxes and quote bars painted under the words."""
+"""A text as it was marked up: selectable, readable by keyboard, code boxes and quote bars painted under the words."""
 
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -20,10 +20,10 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QApplication, QFrame, QTextBrowser, QTextEdit, QWidget
 
 from carryon.ui import theme
-from carryon.ui.chat import texts
-from carryon.ui.chat.blocks import Block, Code, Place, Rule
-from carryon.ui.chat.cleaning import without_breaks
-from carryon.ui.chat.document import CODE_HEADER, CODE_PADDING, Ink, Writer, bars_of, left_of
+from carryon.ui.markdown import texts
+from carryon.ui.markdown.blocks import Block, Code, Place, Rule
+from carryon.ui.markdown.cleaning import without_breaks
+from carryon.ui.markdown.document import CODE_HEADER, CODE_PADDING, Ink, Writer, bars_of, left_of
 from carryon.ui.widgets.controls import icon_button
 
 _SCROLLS = (Qt.Key.Key_PageUp, Qt.Key.Key_PageDown)
@@ -31,7 +31,7 @@ _BY_KEYBOARD = (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason
 _FLAGS = Qt.TextInteractionFlag
 
 
-class MessageText(QTextBrowser):
+class MarkdownText(QTextBrowser):
     """As high as its text; what is around it scrolls."""
 
     link_wanted = Signal(str)

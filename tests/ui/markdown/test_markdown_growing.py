@@ -5,11 +5,11 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_chat_markdown import MARKDOWN, words_of
+from test_markdown_parsing import MARKDOWN, words_of
 
-from carryon.ui.chat.blocks import Table
-from carryon.ui.chat.growing import Growing
-from carryon.ui.chat.markdown import blocks
+from carryon.ui.markdown.blocks import Table
+from carryon.ui.markdown.growing import Growing
+from carryon.ui.markdown.parsing import blocks
 
 
 def grown(pieces):

@@ -4,8 +4,8 @@ import pytest
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtWidgets import QApplication
 
-from carryon.ui.chat import texts
-from carryon.ui.chat.links import open_link, real_host
+from carryon.ui.markdown import texts
+from carryon.ui.markdown.links import open_link, real_host
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Opens a link of a message only after showing where it really leads."""
+"""Opens a link of a text only after showing where it really leads."""
 
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -8,8 +8,8 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QApplication, QDialog, QDialogButtonBox, QVBoxLayout, QWidget
 
 from carryon.ui import theme
-from carryon.ui.chat import texts
-from carryon.ui.chat.cleaning import clean, safe_link
+from carryon.ui.markdown import texts
+from carryon.ui.markdown.cleaning import clean, safe_link
 from carryon.ui.widgets.controls import button, label
 from carryon.ui.widgets.spacing import spaced
 

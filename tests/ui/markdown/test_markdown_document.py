@@ -8,13 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QImage, QTextDocument
-from test_chat_growing import SAMPLES, cut
-from test_chat_markdown import HOSTILE, MARKDOWN
+from test_markdown_growing import SAMPLES, cut
+from test_markdown_parsing import HOSTILE, MARKDOWN
 
-from carryon.ui.chat.document import Ink, Writer
-from carryon.ui.chat.growing import Growing
-from carryon.ui.chat.markdown import blocks, plain_blocks
-from carryon.ui.chat.message_text import MessageText
+from carryon.ui.markdown.document import Ink, Writer
+from carryon.ui.markdown.growing import Growing
+from carryon.ui.markdown.parsing import blocks, plain_blocks
+from carryon.ui.markdown.text_view import MarkdownText
 
 WIDTH = 500
 
@@ -127,7 +127,7 @@ def test_a_word_of_half_a_million_characters_is_drawn_within_a_second(qapp):
 
 @pytest.mark.parametrize("address", ["file:///dev/zero", "https://evil.example/x.png", "//host/share", ""])
 def test_no_resource_is_ever_loaded(qtbot, address):
-    view = MessageText()
+    view = MarkdownText()
     qtbot.addWidget(view)
     loaded = view.loadResource(QTextDocument.ResourceType.ImageResource, QUrl(address))
     assert isinstance(loaded, QImage)
@@ -135,7 +135,7 @@ def test_no_resource_is_ever_loaded(qtbot, address):
 
 
 def test_a_copied_selection_is_what_was_written(qtbot):
-    view = MessageText()
+    view = MarkdownText()
     qtbot.addWidget(view)
     view.replace_from(0, blocks("One **bold**\nline\n\n- item\n\n```\na  b\n```\n" + "x" * 5_000))
     view.selectAll()
