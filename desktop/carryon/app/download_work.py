@@ -58,7 +58,7 @@ def fetching(wish: DownloadWish, terms: Terms) -> Generator[Step | Fetched | Non
     Closing it keeps what is here. Raises NoAccess, NoRoom, BadFile and BadInput.
     """
     teller = _Teller(wish)
-    yield teller.step(Running())
+    yield teller.news()
     for file in wish.files:
         if not is_here(wish, file):
             yield from _fetching_file(wish, file, terms, teller)
@@ -84,7 +84,7 @@ def is_here(wish: DownloadWish, file: RepoFile) -> bool:
     """Whether this very file lies in its place, as far as its size and what was noted of it tell."""
     target = wish.target(file)
     origin = read_origin(target)
-    if origin is None or origin.size_bytes != file.size_bytes:
+    if origin is None or (origin.path, origin.size_bytes) != (file.path, file.size_bytes):
         return False
     is_same = origin.sha256 == file.sha256 if file.sha256 else origin.commit == wish.commit
     return is_same and _size(target) == file.size_bytes
@@ -119,34 +119,54 @@ class _Teller:
         self._wish = wish
         self._bytes = {one.path: _here_bytes(wish, one) for one in wish.files}
         self._pace = Pace()
+        self._state: DownloadState = Running()
+        self._since_s = time.monotonic()
+        self._told: type[DownloadState] | None = None
         self._told_s = 0.0
-        self._kind: type[DownloadState] | None = None
         self._notice = ""
 
     def note(self, file: RepoFile, done_bytes: int) -> None:
+        """So much of this file is here."""
         self._bytes[file.path] = min(done_bytes, file.size_bytes)
-        self._pace.note(time.monotonic(), sum(self._bytes.values()))
 
     def finish(self, file: RepoFile) -> None:
+        """All of it is."""
         self._bytes[file.path] = file.size_bytes
 
+    def turn(self, state: DownloadState) -> None:
+        """From now on it is in this state; speed and waiting time are worked out when it is told."""
+        self._state, self._since_s = state, time.monotonic()
+
     def say(self, notice: str) -> None:
+        """Will be told with the next state."""
         self._notice = notice
 
-    def running(self) -> Running:
-        left_bytes = self._wish.total_bytes - sum(self._bytes.values())
-        return Running(self._pace.bytes_per_s, self._pace.left_s(left_bytes))
-
-    def step(self, state: DownloadState) -> Step | None:
-        """The news, or None where the last are too fresh; another kind of state is always told."""
+    def news(self) -> Step | None:
+        """How it is now; None where the last news are too fresh. A notice and another kind of state are always told."""
         now_s = time.monotonic()
-        if type(state) is self._kind and now_s - self._told_s < _EVERY_S:
+        kind = type(self._state)
+        if kind is self._told and now_s - self._told_s < _EVERY_S and not self._notice:
             return None
-        if not isinstance(state, Running):
-            self._pace.restart()
-        self._kind, self._told_s = type(state), now_s
+        self._told, self._told_s = kind, now_s
         notice, self._notice = self._notice, ""
-        return Step(state, sum(self._bytes.values()), notice)
+        return Step(self._state_now(now_s), self._done_bytes, notice)
+
+    @property
+    def _done_bytes(self) -> int:
+        return sum(self._bytes.values())
+
+    def _state_now(self, now_s: float) -> DownloadState:
+        match self._state:
+            case Running():
+                self._pace.note(now_s, self._done_bytes)
+                left_bytes = self._wish.total_bytes - self._done_bytes
+                return Running(self._pace.bytes_per_s, self._pace.left_s(left_bytes))
+            case WaitingForNetwork(why, again_in_s):
+                self._pace.restart()
+                return WaitingForNetwork(why, max(0.0, again_in_s - (now_s - self._since_s)))
+            case other:
+                self._pace.restart()
+                return other
 
 
 def _fetching_file(
@@ -163,8 +183,10 @@ def _fetching_file(
 def _waiting_until_online(terms: Terms, teller: _Teller) -> Generator[Step | None, None, None]:
     why = Offline("Carryon is switched to offline.", OFFLINE_HINT)
     while terms.access.is_offline:
-        yield teller.step(WaitingForNetwork(why, 0.0))
+        teller.turn(WaitingForNetwork(why, 0.0))
+        yield teller.news()
         time.sleep(_HEARTBEAT_S)
+    teller.turn(Running())
 
 
 def _fetching_while_online(
@@ -183,16 +205,14 @@ def _fetching_while_online(
             match news:
                 case Progress(done):
                     teller.note(file, done)
-                    yield teller.step(teller.running())
+                    teller.turn(Running())
                 case Retrying(why, again_in_s):
-                    yield teller.step(WaitingForNetwork(why, again_in_s))
+                    teller.turn(WaitingForNetwork(why, again_in_s))
                 case Checking():
-                    yield teller.step(Verifying())
+                    teller.turn(Verifying())
                 case StartedOver(why):
                     teller.say(why)
-                    yield None
-                case None:
-                    yield None
+            yield teller.news()
     return True
 
 

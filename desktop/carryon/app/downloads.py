@@ -20,7 +20,16 @@ from carryon.app.download_list import (
     Queued,
     Running,
 )
-from carryon.app.download_work import Fetched, Step, Terms, discarding, fetching, is_all_here, room_missing_for
+from carryon.app.download_work import (
+    Fetched,
+    Step,
+    Terms,
+    discarding,
+    fetching,
+    here_bytes,
+    is_all_here,
+    room_missing_for,
+)
 from carryon.app.hub_access import HubAccess
 from carryon.base.errors import AppError, NoRoom
 from carryon.base.jobs import Cancelled, Done, Failed, Job, Lane, Outcome, Runner
@@ -92,11 +101,15 @@ class Downloads:
     def listen(self, listener: Listener) -> None:
         """Calls `listener` once now, and then with every change, at most five times a second."""
         self._listeners.append(listener)
+        self._told_s = time.monotonic()
         listener(self.now)
 
     def begin(self) -> None:
         """Goes on with what an earlier run of the app left; nothing runs before. For after the first frame."""
         self._has_begun = True
+        for line in self._lines.values():
+            if not isinstance(line.download.state, Finished):  # a kill came between: the disk knows better
+                line.download = replace(line.download, done_bytes=here_bytes(line.download.wish))
         self._turn_over()
 
     def add(self, wish: DownloadWish) -> str:
