@@ -19,6 +19,7 @@ from carryon.ui.fit import texts
 from carryon.ui.fit.command import command_line
 from carryon.ui.fit.form import BuiltMachine
 from carryon.ui.fit.sizes_dialog import SizesDialog
+from carryon.ui.quant_rows import COLUMNS
 from carryon.ui.widgets.memory_bar import MemoryBar
 from carryon.ui.widgets.verdict import VerdictLabel
 from carryon.ui.window import Page
@@ -241,7 +242,7 @@ def test_no_word_of_the_table_is_cut(make_page, header_model, qapp, qtbot, perce
     page = make_page(header_model())
     table = page._table
     qtbot.wait(50)
-    for column in range(len(texts.COLUMNS)):
+    for column in range(len(COLUMNS)):
         assert table.columnWidth(column) >= table._wanted(column) + 2 * table.padding - 2
     assert table.height() >= table.rowHeight(0) * len(quants(page))
 

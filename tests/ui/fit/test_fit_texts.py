@@ -16,6 +16,7 @@ from carryon.fit.speed import Pace
 from carryon.gguf.quants import KvType
 from carryon.gguf.sketch import Parameters
 from carryon.hardware.parts import machine_with
+from carryon.ui import quant_rows
 from carryon.ui.fit import texts
 from carryon.ui.fit.form import BuiltMachine, FileMachine, Form
 
@@ -64,7 +65,7 @@ def test_another_machine_is_never_called_this_one(tmp_path):
 
 def test_a_row_has_a_cell_for_every_column_and_is_read_as_one():
     row = texts.row(BEST, form())
-    assert len(row.cells) == len(texts.COLUMNS)
+    assert len(row.cells) == len(quant_rows.COLUMNS)
     assert row.spoken.startswith("Q5_K_M, best for you, Size 5.4 GB, Bits/weight ")
     assert row.cells[-1] == "very good"
     assert texts.row(FITS[-1], form()).tags == ("here",)
@@ -72,8 +73,8 @@ def test_a_row_has_a_cell_for_every_column_and_is_read_as_one():
 
 def test_a_split_is_told_in_numbers():
     split = fit(verdict=Verdict.SPLIT, placement=Placement(8192, n_gpu_layers=28))
-    assert texts.verdict_text(split) == "Fits, split 28 + 5"
-    assert texts.verdict_text(BEST) == "Fits on the GPU"
+    assert quant_rows.verdict_text(split) == "Fits, split 28 + 5"
+    assert quant_rows.verdict_text(BEST) == "Fits on the GPU"
 
 
 def test_only_usual_quants_files_that_are_here_and_what_is_looked_at_are_shown_first():

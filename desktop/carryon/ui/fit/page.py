@@ -19,10 +19,11 @@ from carryon.ui.fit.command import command_line
 from carryon.ui.fit.form import Form
 from carryon.ui.fit.machine_picker import ElsewhereCard, MachineButton
 from carryon.ui.fit.presenter import FitPresenter
-from carryon.ui.fit.quant_table import QuantTable
 from carryon.ui.fit.training import TrainingCard
+from carryon.ui.quant_rows import more_text
 from carryon.ui.widgets.controls import button, label
 from carryon.ui.widgets.flow import FlowLayout
+from carryon.ui.widgets.quant_table import QuantTable
 from carryon.ui.widgets.reason_card import Action, ReasonCard
 from carryon.ui.widgets.scroll import Scroll
 from carryon.ui.widgets.spacing import OnTheme, laid_out_once, sized, spaced
@@ -208,7 +209,7 @@ class FitPage(Scroll):
         self._table.show_rows(rows, texts.memory_header(form), current, has_gpu=texts.has_gpu(form))
         n_hidden = len(form.plan.fits) - len(texts.shown_fits(form, shows_all=False))
         self._more.setVisible(n_hidden > 0)
-        self._more.setText(texts.more_text(n_hidden, shows_all=self._shows_all))
+        self._more.setText(more_text(n_hidden, shows_all=self._shows_all))
         self._more.setAccessibleName(self._more.text())
         self._why_best.setText(texts.best_text(form))
 

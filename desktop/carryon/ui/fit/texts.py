@@ -3,17 +3,18 @@
 from dataclasses import dataclass, replace
 
 from carryon.app.models import ModelFile
-from carryon.base.units import NOT_MEASURED, bytes_text, context_text, memory_text
+from carryon.base.units import bytes_text, context_text, memory_text
 from carryon.fit import words
-from carryon.fit.plan import Fit, Repair, Verdict
-from carryon.fit.quality import quality_of
+from carryon.fit.plan import Fit, Repair
 from carryon.fit.room import Room, Rooms
 from carryon.fit.training import Method, TrainingNeed, training_needs
 from carryon.gguf.quants import KvType
 from carryon.gguf.shape import ModelShape
 from carryon.gguf.sketch import Parameters, sketched
 from carryon.hardware.machine import DeviceKind, Machine
+from carryon.ui import quant_rows
 from carryon.ui.fit.form import BuiltMachine, FileMachine, Form, Source
+from carryon.ui.quant_rows import Row, row_of
 
 TITLE = "Fit"
 FOR = "for"
@@ -31,7 +32,6 @@ LOOKING = "Looking at this machine…"
 LOAD, COPY_COMMAND = "Load…", "Copy command"
 COPIED = "The command is copied."
 TRY = "Try:"
-QUANTS = "Quants of this model"
 EMPTY_TITLE = "What fits, and how well?"
 EMPTY_TEXT = (
     "Choose a model and see what it needs on every device of this machine, how fast it would answer, "
@@ -46,8 +46,6 @@ MACHINE_FILE_TITLE, MACHINE_FILE_FILTER = "Open a machine file", "Machine files 
 BACK_HERE = "Back to this machine"
 GPU, COUNT, RAM = "&GPU", "C&ount", "&RAM"
 NO_GPU = "No GPU"
-COLUMNS = ("Quant", "Size", "Bits/weight", "Memory", "Verdict", "Tokens/s", "Quality")
-BEST, HERE = "best for you", "here"
 SIZES_TITLE = "A model by its sizes"
 SIZES_NOTE = (
     "For a model that does not exist yet, or whose file is not here. The first values are those of Llama 3.1 8B."
@@ -58,30 +56,6 @@ TRAINING_NOTE = (
     "Mixed precision with AdamW, one text of 2,048 tokens at a time, gradient checkpointing and flash attention; "
     "the training program itself takes 1 to 2 GB more. Carryon does not train yet."
 )
-
-USUAL_QUANTS = ("F16", "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q4_K_M", "Q4_K_S", "Q3_K_M", "Q2_K")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table of quants."""
-
-    quant: str
-    is_best: bool
-    is_here: bool
-    verdict: Verdict
-    cells: tuple[str, ...]  # as COLUMNS
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """What stands beside the quant."""
-        return (BEST,) * self.is_best + (HERE,) * self.is_here
-
-    @property
-    def spoken(self) -> str:
-        """The whole line for a screen reader."""
-        named = (f"{name} {cell}" for name, cell in zip(COLUMNS[1:], self.cells[1:], strict=True))
-        return ", ".join((self.quant, *self.tags, *named))
 
 
 def source_text(source: Source) -> str:
@@ -199,44 +173,19 @@ def basis_text(form: Form) -> str:
 
 def memory_header(form: Form) -> str:
     """'Memory at 16k'."""
-    return f"Memory at {context_text(form.fit.placement.n_ctx)}" if form.fit else COLUMNS[3]
+    return quant_rows.memory_header(form.fit.placement.n_ctx if form.fit else None)
 
 
 def shown_fits(form: Form, *, shows_all: bool) -> tuple[Fit, ...]:
     """The usual quants, the files that are here, and what is recommended or looked at; or all of them."""
     if form.plan is None:
         return ()
-    wanted = {*USUAL_QUANTS, form.best_quant, form.plan.best.candidate.quant}
-    return tuple(
-        one for one in form.plan.fits if shows_all or one.candidate.path or one.candidate.quant in wanted
-    )  # fmt: skip
+    return quant_rows.shown_fits(form.plan.fits, form.best_quant, form.plan.best.candidate.quant, shows_all=shows_all)
 
 
 def row(fit: Fit, form: Form) -> Row:
     """A fit as a line of the table."""
-    shape = fit.candidate.shape
-    quality = quality_of(fit.candidate.quant, architecture=shape.architecture)
-    cells = (
-        fit.candidate.quant,
-        bytes_text(shape.size_bytes or shape.weights_bytes),
-        f"{shape.bits_per_weight:.1f}",
-        memory_text(fit.need.total_bytes),
-        verdict_text(fit),
-        words.range_text(fit.decode),
-        words.quality_text(quality) if quality else NOT_MEASURED,
-    )
-    return Row(
-        fit.candidate.quant,
-        fit.candidate.quant == form.best_quant,
-        fit.candidate.path is not None,
-        fit.verdict,
-        cells,
-    )
-
-
-def more_text(n_hidden: int, *, shows_all: bool) -> str:
-    """The link under the table."""
-    return "Show only the usual quants" if shows_all else f"Show {n_hidden} more quants"
+    return row_of(fit, form.best_quant)
 
 
 def here_quant(form: Form) -> str | None:
@@ -264,16 +213,6 @@ def best_text(form: Form) -> str:
     if form.fit is None or form.best_quant in ("", form.fit.candidate.quant):
         return ""
     return f"{form.best_quant} is the best for this machine: of those that run well here it keeps most of the quality."
-
-
-def verdict_text(fit: Fit) -> str:
-    """The verdict in a table: 'Fits, split 28 + 9', 'Fits, experts in RAM'."""
-    said, placed = words.verdict_text(fit), fit.placement
-    if fit.verdict is not Verdict.SPLIT:
-        return said
-    if fit.candidate.shape.is_moe and placed.n_cpu_experts:
-        return f"{said}, experts in RAM"
-    return f"{said} {placed.n_gpu_layers} + {fit.candidate.shape.n_gpu_layers_max - placed.n_gpu_layers}"
 
 
 def pace_line(form: Form) -> str:

@@ -17,14 +17,13 @@ from PySide6.QtWidgets import (
 )
 
 from carryon.ui import theme
-from carryon.ui.fit import texts
-from carryon.ui.fit.texts import Row
+from carryon.ui.quant_rows import BEST, COLUMNS, QUANTS, Row
 from carryon.ui.widgets.spacing import OnTheme
 from carryon.ui.widgets.verdict import verdict_icon, verdict_role
 
-QUANT, VERDICT = texts.COLUMNS.index("Quant"), texts.COLUMNS.index("Verdict")
-_NUMBERS = {texts.COLUMNS.index(name) for name in ("Size", "Bits/weight", "Memory", "Tokens/s")}
-_STRETCHED = {QUANT: 2, VERDICT: 1, texts.COLUMNS.index("Quality"): 2}  # who takes the room that is left
+QUANT, VERDICT = COLUMNS.index("Quant"), COLUMNS.index("Verdict")
+_NUMBERS = {COLUMNS.index(name) for name in ("Size", "Bits/weight", "Memory", "Tokens/s")}
+_STRETCHED = {QUANT: 2, VERDICT: 1, COLUMNS.index("Quality"): 2}  # who takes the room that is left
 _PADDING, _TIGHT_PADDING, _ROW_PX = 12, 7, 36
 Index = QModelIndex | QPersistentModelIndex
 
@@ -36,7 +35,7 @@ class QuantModel(QAbstractTableModel):
         super().__init__()
         self.rows: tuple[Row, ...] = ()
         self.has_gpu = True
-        self._memory_header = texts.COLUMNS[3]
+        self._memory_header = COLUMNS[3]
 
     def show_rows(self, rows: Sequence[Row], memory_header: str, *, has_gpu: bool) -> None:
         """Replaces the rows; where the quants are the same, only their figures change and the choice stays."""
@@ -47,7 +46,7 @@ class QuantModel(QAbstractTableModel):
             self.endResetModel()
         elif rows:
             self.rows, self.has_gpu = tuple(rows), has_gpu
-            for column in range(len(texts.COLUMNS)):
+            for column in range(len(COLUMNS)):
                 if has_gpu != had_gpu or _differ(old, self.rows, column):
                     self.dataChanged.emit(self.index(0, column), self.index(len(rows) - 1, column))
         if memory_header != self._memory_header:
@@ -58,7 +57,7 @@ class QuantModel(QAbstractTableModel):
         return 0 if parent.isValid() else len(self.rows)
 
     def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(texts.COLUMNS)
+        return 0 if parent.isValid() else len(COLUMNS)
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         row = self.rows[index.row()]
@@ -74,7 +73,7 @@ class QuantModel(QAbstractTableModel):
         if orientation != Qt.Orientation.Horizontal:
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            return self._memory_header if section == 3 else texts.COLUMNS[section]
+            return self._memory_header if section == 3 else COLUMNS[section]
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return alignment(section)
         return None
@@ -102,7 +101,7 @@ class QuantTable(QTableView):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("quants")
-        self.setAccessibleName(texts.QUANTS)
+        self.setAccessibleName(QUANTS)
         self._quants = QuantModel()
         self._is_drawing = False
         self.setModel(self._quants)
@@ -170,7 +169,7 @@ class QuantTable(QTableView):
 
     def _fit_sizes(self) -> None:
         """Widths follow the words. They only grow while the rows stay, so that nothing jumps under a moving slider."""
-        wanted = tuple(self._wanted(column) for column in range(len(texts.COLUMNS)))
+        wanted = tuple(self._wanted(column) for column in range(len(COLUMNS)))
         widths = tuple(map(max, wanted, self._widths)) if self._widths else wanted
         if widths != self._widths:
             self._widths = widths
@@ -285,7 +284,7 @@ class _Cells(QStyledItemDelegate):
         painter.drawLine(rect.left(), rect.bottom(), rect.right() + 1, rect.bottom())
         if index.column() == 0:
             painter.drawLine(rect.left() + 1, rect.top(), rect.left() + 1, rect.bottom())
-        if index.column() == len(texts.COLUMNS) - 1:
+        if index.column() == len(COLUMNS) - 1:
             painter.drawLine(rect.right(), rect.top(), rect.right(), rect.bottom())
 
 
@@ -294,12 +293,15 @@ def _paint_quant(painter: QPainter, font: QFont, rect: QRect, row: Row, *, is_st
     used = _paint_words(painter, name, rect, row.quant, "text")
     tag_font = small(font)
     for tag in row.tags:
-        role = "accent" if tag == texts.BEST else "soft"
+        role = "accent" if tag == BEST else "soft"
         rect = rect.adjusted(used + theme.px(8), 0, 0, 0)
         used = _paint_words(painter, tag_font, rect, tag, role)
 
 
 def _paint_verdict(painter: QPainter, font: QFont, rect: QRect, row: Row, *, has_gpu: bool) -> None:
+    if row.verdict is None:
+        _paint_words(painter, font, rect, row.cells[VERDICT], "soft")
+        return
     side = theme.px(16)
     place = QRect(rect.x(), rect.center().y() - side // 2 + 1, side, side)
     verdict_icon(row.verdict, has_gpu=has_gpu).paint(painter, place)
