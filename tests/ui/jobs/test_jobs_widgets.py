@@ -261,3 +261,18 @@ def test_a_press_acts_on_what_the_row_shows_now(shell, queue):
     named(shell.popover, texts.CANCEL + ":").click()
     assert queue.asked == [("cancel", "a", False)]
     assert not any(isinstance(one, QPushButton) and one.text() == texts.BACK for one in pressable(shell.popover))
+
+
+def test_the_popover_leads_to_the_page(shell, qtbot):
+    shell.popover.open(shell.ring)
+    with qtbot.waitSignal(shell.popover.page_wanted):
+        named(shell.popover, texts.OPEN_PAGE).click()
+    assert not shell.popover.isVisible()
+
+
+def test_the_keyboard_goes_back_to_where_it_was_though_there_is_no_ring(shell, qtbot, qapp):
+    shell.page.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    shell.page.setFocus()
+    shell.popover.open(shell.ring)
+    qtbot.keyClick(qapp.focusWidget(), Qt.Key.Key_Escape)
+    assert qapp.focusWidget() is shell.page

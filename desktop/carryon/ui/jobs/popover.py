@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from carryon.app.download_list import Download
 from carryon.ui import theme
@@ -19,6 +19,7 @@ class JobsPopover(QFrame):
     use_wanted = Signal(object)  # the Path of a model
     notice_wanted = Signal(str, object)
     discover_wanted = Signal()
+    page_wanted = Signal()
 
     def __init__(self, parent: QWidget, queue: Queue) -> None:
         super().__init__(parent)
@@ -26,6 +27,7 @@ class JobsPopover(QFrame):
         self.setAccessibleName(texts.TITLE)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._page, self._over = parent, parent
+        self._before: QWidget | None = None  # where the keyboard was
         self._downloads: tuple[Download, ...] = queue.now
         self._rows = JobRows(queue)
         self._rows.use_wanted.connect(self._use)
@@ -42,7 +44,7 @@ class JobsPopover(QFrame):
         if self.isVisible():
             self.hide()
             return
-        self._over = over
+        self._over, self._before = over, QApplication.focusWidget()
         self.show()
         self.raise_()
         self.place()
@@ -97,12 +99,17 @@ class JobsPopover(QFrame):
 
     def _put_away(self) -> None:
         """By the keyboard, which goes back to where it came from."""
+        before = self._before or self._over
         self.hide()
-        self._over.setFocus()
+        before.setFocus()
 
     def _use(self, path: object) -> None:
         self.hide()
         self.use_wanted.emit(path)
+
+    def _open_page(self) -> None:
+        self.hide()
+        self.page_wanted.emit()
 
     def _discover(self) -> None:
         self.hide()
@@ -114,6 +121,7 @@ class JobsPopover(QFrame):
         row = QHBoxLayout(self._top)
         spaced(row, (16, 10, 12, 6), 8)
         row.addWidget(label(texts.TITLE, "heading"), 1)
+        row.addWidget(icon_button(texts.OPEN_PAGE, "ph.arrows-out-simple", self._open_page))
         row.addWidget(self._close)
         scroll = self._scroll = QScrollArea()
         scroll.setFrameShape(QFrame.Shape.NoFrame)

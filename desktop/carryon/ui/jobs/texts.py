@@ -22,7 +22,7 @@ PAUSE_ALL, RESUME_ALL, CLEAR = "Pause all", "Resume all", "Clear finished"
 PAUSE, RESUME, RETRY, CANCEL, USE, SHOW, FORGET = (
     "Pause", "Resume", "Try again", "Cancel", "Use in chat", "Show in folder", "Remove from the list",
 )  # fmt: skip
-CLOSE = "Close"
+CLOSE, OPEN_PAGE = "Close", "Show as a page"
 CANCEL_TITLE = "Cancel this download?"
 KEEP_PART, DELETE_PART, BACK = "Keep what is here", "Delete what is here", "Back"
 SHOWN_NOT = "The folder could not be shown. Its path is copied instead."
