@@ -1,5 +1,7 @@
 """Looking into a repository: its commit, its files with safe names, who may read it, its card."""
 
+import time
+
 import pytest
 from fakes.fakehub import FakeHub
 
@@ -120,6 +122,31 @@ def test_a_card_of_many_megabytes_is_cut(hub):
 )  # fmt: skip
 def test_what_a_card_says(content, text):
     assert card_text(content) == text
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ('<div align="center"><img src="https://x/y.png"></div>\n# Tiny', "# Tiny"),
+        ("# A<br>b", "# A\nb"),
+        ("[![badge](https://x/b.svg)](https://x) words", "words"),
+        ("![a picture](https://x/y.png) and [a link](https://x)", "and [a link](https://x)"),
+        ("`a<b>` and 3 < 4 > 2", "`a` and 3 < 4 > 2"),
+        ("```html\n<div>kept</div>\n```\n<div>gone</div>", "```html\n<div>kept</div>\n```\n\ngone"),
+        ("<script>alert(1)</script>x<style>p {}</style>", "x"),
+        ("<not-a-tag> stays", "<not-a-tag> stays"),
+    ],
+)
+def test_what_only_a_web_page_can_show_is_taken_out(content, text):
+    assert card_text(content.encode()) == text
+
+
+@pytest.mark.parametrize("piece", ["<div ", "![a", "[![a](b)](", "<!--",
+                                    "<style>", "```\n", "| a |\n", "---\n", "<a\n"])
+def test_no_card_takes_long(piece):
+    began_s = time.monotonic()
+    card_text((piece * (LARGEST_BYTES // len(piece))).encode())
+    assert time.monotonic() - began_s < 2
 
 
 def test_its_page_is_one_of_the_hub():
