@@ -74,9 +74,9 @@ class Ring:
 class Bulk:
     """Which of the buttons for all downloads have something to do."""
 
-    can_pause: bool
-    can_resume: bool
-    can_clear: bool
+    can_pause: bool = False
+    can_resume: bool = False
+    can_clear: bool = False
 
 
 class Queue(Protocol):

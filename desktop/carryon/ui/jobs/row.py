@@ -34,7 +34,7 @@ class JobRow(QFrame):
     def __init__(self, row: Row) -> None:
         super().__init__()
         self.setObjectName("job")
-        self._row = row
+        self._row, self._is_drawn = row, False
         self._sign = QLabel()
         self._title = ElidedLabel("strong", mode=Qt.TextElideMode.ElideMiddle)  # the quant stands at the end
         self._words = label("", "soft", wraps=True)
@@ -55,7 +55,9 @@ class JobRow(QFrame):
 
     def show_row(self, row: Row) -> None:
         """Draws what changed."""
-        self._row = row
+        if row == self._row and self._is_drawn:
+            return
+        self._row, self._is_drawn = row, True
         self._title.show_words(row.title)
         self._title.setToolTip(plain_tip(row.title))
         self._words.setText(row.words)

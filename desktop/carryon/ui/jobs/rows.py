@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QUrl, Signal
-from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtGui import QDesktopServices, QGuiApplication, QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from carryon.app.download_list import Download
@@ -26,6 +26,7 @@ class JobRows(QWidget):
     def __init__(self, queue: Queue) -> None:
         super().__init__()
         self._rows: dict[str, JobRow] = {}
+        self._latest: tuple[tuple[Row, ...], Bulk] = ((), Bulk())
         self._pause = button(texts.PAUSE_ALL, "quiet", "ph.pause", lambda: self.presenter.pause_all())
         self._resume = button(texts.RESUME_ALL, "quiet", "ph.play", lambda: self.presenter.resume_all())
         self._clear = button(texts.CLEAR, "quiet", "ph.eraser", lambda: self.presenter.clear())
@@ -39,6 +40,16 @@ class JobRows(QWidget):
         return next((one._toggle for one in self._rows.values() if one._toggle.isVisible()), self)
 
     def show_rows(self, rows: tuple[Row, ...], bulk: Bulk) -> None:
+        """Drawn at once where somebody can see it, else when it is opened."""
+        self._latest = rows, bulk
+        if self.isVisible():
+            self._draw(rows, bulk)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        self._draw(*self._latest)
+        super().showEvent(event)
+
+    def _draw(self, rows: tuple[Row, ...], bulk: Bulk) -> None:
         """Rows that stay keep their widgets."""
         for id in self._rows.keys() - {one.id for one in rows}:
             gone = self._rows.pop(id)
@@ -73,6 +84,7 @@ class JobRows(QWidget):
         made.act_wanted.connect(lambda download, action: self.presenter.act(download, action))
         made.cancel_wanted.connect(lambda download, keeps: self.presenter.cancel(download, keeps_part=keeps))
         self._column.insertWidget(index, made)
+        made.show()  # now, not with the next event: the popover asks at once how high it is
 
     def _made_empty(self) -> QWidget:
         empty = QWidget()
