@@ -183,7 +183,7 @@ def test_an_end_is_told_once_and_a_pause_is_none():
     before = (download("a", Running()), download("b", Running()), download("c", Running()), download("d", Finished()))
     failed = FailedDownload(NoRoom("The disk is full."))
     now = (download("a", Finished(), 1), download("b", failed), download("c", Paused()), download("d", Finished()))
-    words = [one for one, _ in ended_words(before, now)]
+    words = ended_words(before, now)
     assert len(words) == 2
     assert "is downloaded" in words[0]
     assert "The disk is full." in words[1]

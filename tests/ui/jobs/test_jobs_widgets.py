@@ -201,15 +201,13 @@ def test_buttons_for_all_are_there_when_they_have_something_to_do(shell, queue):
     assert queue.asked == [("forget_finished",)]
 
 
-def test_an_end_is_said_where_nobody_looks_at_the_list(shell, queue, qtbot):
+def test_an_end_is_said_once(shell, queue, qtbot):
     queue.show(download("a", Running(), 0.9))
-    with qtbot.waitSignal(shell.popover.notice_wanted) as told:
+    with qtbot.waitSignal(shell.ring.notice_wanted) as told:
         queue.show(download("a", Finished(), 1))
     assert "is downloaded" in told.args[0]
-    shell.popover.open(shell.ring)
-    queue.show(download("b", Running(), 0.9))
-    with qtbot.assertNotEmitted(shell.popover.notice_wanted):
-        queue.show(download("b", Finished(), 1))
+    with qtbot.assertNotEmitted(shell.ring.notice_wanted):
+        queue.show(download("a", Finished(), 1), download("b", Finished(), 1))
 
 
 def test_rows_keep_their_order_and_go_when_they_are_gone(shell, queue, qtbot):

@@ -4,17 +4,16 @@ from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
-from carryon.app.download_list import Download
 from carryon.ui import theme
 from carryon.ui.jobs import texts
-from carryon.ui.jobs.presenter import Queue, ended_words
+from carryon.ui.jobs.presenter import Queue
 from carryon.ui.jobs.rows import JobRows
 from carryon.ui.widgets.controls import icon_button, label
 from carryon.ui.widgets.spacing import OnTheme, spaced
 
 
 class JobsPopover(QFrame):
-    """Stands over `parent`, near the button it is opened by. Also says what came to an end, open or not."""
+    """Stands over `parent`, near the button it is opened by."""
 
     use_wanted = Signal(object)  # the Path of a model
     notice_wanted = Signal(str, object)
@@ -28,7 +27,6 @@ class JobsPopover(QFrame):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._page, self._over = parent, parent
         self._before: QWidget | None = None  # where the keyboard was
-        self._downloads: tuple[Download, ...] = queue.now
         self._rows = JobRows(queue)
         self._rows.use_wanted.connect(self._use)
         self._rows.notice_wanted.connect(self.notice_wanted)
@@ -36,7 +34,6 @@ class JobsPopover(QFrame):
         self._rows.rows_changed.connect(self.place)
         self._arrange()
         self.hide()
-        queue.listen(self._hear)
         OnTheme(self, self.place)
 
     def open(self, over: QWidget) -> None:
@@ -90,12 +87,6 @@ class JobsPopover(QFrame):
         left = self._page.mapFromGlobal(self._over.mapToGlobal(QPoint(0, 0))).x()
         left = max(margin, min(left, self._page.width() - width - margin))
         self.move(left, self._page.height() - self.height() - margin)
-
-    def _hear(self, downloads: tuple[Download, ...]) -> None:
-        said = ended_words(self._downloads, downloads)
-        self._downloads = downloads
-        for words, _ in said if not self.isVisible() else ():
-            self.notice_wanted.emit(words, None)
 
     def _put_away(self) -> None:
         """By the keyboard, which goes back to where it came from."""

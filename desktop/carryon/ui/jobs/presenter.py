@@ -228,12 +228,12 @@ def ring_of(downloads: Sequence[Download]) -> Ring | None:
     return Ring(Sign.RUNNING, fraction, len(active), texts.ring_words(active, fraction, speed, left_s))
 
 
-def ended_words(before: Sequence[Download], now: Sequence[Download]) -> tuple[tuple[str, Download], ...]:
+def ended_words(before: Sequence[Download], now: Sequence[Download]) -> tuple[str, ...]:
     """What to say of those that came to an end between two lists: a person may look elsewhere."""
     went_on = {one.id for one in before if one.is_active}
     ended = [one for one in now if one.id in went_on]
-    said = [(texts.finished_words(one), one) for one in ended if isinstance(one.state, Finished)]
-    return (*said, *((texts.failed_words(one), one) for one in ended if isinstance(one.state, FailedDownload)))
+    finished = [texts.finished_words(one) for one in ended if isinstance(one.state, Finished)]
+    return (*finished, *(texts.failed_words(one) for one in ended if isinstance(one.state, FailedDownload)))
 
 
 def model_path(download: Download) -> Path:

@@ -2,13 +2,13 @@
 
 import math
 
-from PySide6.QtCore import QRect, QRectF, QSize, Qt
+from PySide6.QtCore import QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetrics, QIcon, QIconEngine, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import QPushButton
 
 from carryon.app.download_list import Download
 from carryon.ui import theme
-from carryon.ui.jobs.presenter import Queue, Ring, Sign, ring_of
+from carryon.ui.jobs.presenter import Queue, Ring, Sign, ended_words, ring_of
 from carryon.ui.widgets.controls import plain_tip
 from carryon.ui.widgets.spacing import OnTheme
 
@@ -23,11 +23,17 @@ _ICON_PX = 16
 
 
 class JobsRing(QPushButton):
-    """A button: what it opens is the window's business. There is none while nothing was ever downloaded."""
+    """A button: what it opens is the window's business. It is not there while the list is empty.
+
+    It is made first of all that shows downloads, so it is also what says that one came to its end.
+    """
+
+    notice_wanted = Signal(str, object)
 
     def __init__(self, queue: Queue) -> None:
         super().__init__()
         self._ring: Ring | None = None
+        self._downloads = queue.now
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.hide()
         queue.listen(self._show)
@@ -43,6 +49,9 @@ class JobsRing(QPushButton):
         return QFontMetrics(self.font()).size(Qt.TextFlag.TextShowMnemonic, words).width()  # as Qt's own hint has it
 
     def _show(self, downloads: tuple[Download, ...]) -> None:
+        for words in ended_words(self._downloads, downloads):
+            self.notice_wanted.emit(words, None)
+        self._downloads = downloads
         ring = ring_of(downloads)
         if ring != self._ring:
             self._ring = ring
