@@ -1,10 +1,12 @@
 """The queue of downloads with the real downloader and a Hub on this machine: nothing is lost, nothing is pretended."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,11 +17,12 @@ from carryon.app import download_work
 from carryon.app.download_list import FailedDownload, Finished, Paused, Queued, Running, WaitingForNetwork
 from carryon.app.downloads import Downloads, id_of
 from carryon.app.hub_access import HubAccess
-from carryon.base.errors import NoAccess, NoRoom, Offline
+from carryon.base.errors import BadFile, NoAccess, NoRoom, Offline
 from carryon.base.jobs import Runner
 from carryon.base.settings import SettingsFile
 from carryon.hub import part
 from carryon.hub.origin import origin_file, read_origin
+from carryon.hub.repo import RepoFile
 
 SLOW = 4 * MIB  # bytes per second and connection
 ALL = ("Finished", "FailedDownload")
@@ -470,7 +473,7 @@ def test_kill_9_at_any_moment_loses_nothing(carryon_home, hub, desk):
         child.stdout.close()
     started = desk()
     assert [one.wish.title for one in started.downloads.now] == ["x.gguf", "y.gguf"]
-    assert all(one.done_bytes > 0 for one in started.downloads.now)
+    started.main.run_until(lambda: all(one.done_bytes > 0 for one in started.downloads.now))
     hub.faults.clear()
     started.main.run_until(lambda: all(one.state == Finished() for one in started.downloads.now), 60)
     assert all(is_exact(hub, one.wish) for one in started.downloads.now)
@@ -486,3 +489,30 @@ def test_a_waiting_time_counts_down(desk, hub, wish):
         lambda: isinstance(started.one(id).state, WaitingForNetwork)
         and started.one(id).state.again_in_s < first.again_in_s - 0.5
     )
+
+
+def test_the_disk_knows_better_than_the_list_what_is_here(desk, hub, wish):
+    hub.fault("slow", path="/cdn/", bps=MIB)
+    first = desk(connections_per_download=1)
+    id = first.downloads.add(wish(Q4))
+    first.until_here(id, MIB)
+    first.downloads.pause(id)
+    first.main.run_for(0.5)
+    first.end()
+    kept = first.home.root / "downloads.json"
+    kept.write_text(re.sub(r'"done_bytes": \d+', '"done_bytes": 7', kept.read_text()))
+    second = Desk(first.home, hub)
+    try:
+        assert second.lists[0][0].done_bytes == 7
+        second.until_here(id, MIB)
+        assert second.state(id) == "Paused"
+    finally:
+        second.end()
+
+
+def test_a_name_that_leads_elsewhere_is_refused_and_stops_nothing(desk, wish):
+    evil = replace(wish(Q4), files=(RepoFile("../../evil.gguf", 5, "0" * 64),))
+    started = desk()
+    refused = started.downloads.add(evil)
+    assert isinstance(started.one(refused).state.error, BadFile)
+    started.until(started.downloads.add(wish(Q4)), "Finished")

@@ -107,9 +107,9 @@ class Downloads:
     def begin(self) -> None:
         """Goes on with what an earlier run of the app left; nothing runs before. For after the first frame."""
         self._has_begun = True
-        for line in self._lines.values():
-            if not isinstance(line.download.state, Finished):  # a kill came between: the disk knows better
-                line.download = replace(line.download, done_bytes=here_bytes(line.download.wish))
+        unfinished = [one.download for one in self._lines.values() if not isinstance(one.download.state, Finished)]
+        if unfinished:
+            self._runner.start(_measuring(unfinished), self._measured, lane=Lane.DOWNLOAD)
         self._turn_over()
 
     def add(self, wish: DownloadWish) -> str:
@@ -179,20 +179,35 @@ class Downloads:
         self._listeners.clear()
         self._file.write(self._snapshot(), self._n_changes + 1)
 
+    def _measured(self, found: tuple[str, int]) -> None:
+        """What is really here of one from before the start: after a kill the disk knows better than the list."""
+        id, done_bytes = found
+        line = self._lines.get(id)
+        if line and isinstance(line.download.state, Queued | Paused | FailedDownload):
+            line.download = replace(line.download, done_bytes=done_bytes)
+            self._tell_soon()
+
     def _queue(self, line: _Line) -> None:
         """Into the queue, unless all of it is here, or there is no room for it beside all that comes before."""
         line.download = replace(line.download, notice="")
-        if line.job is None and is_all_here(line.download.wish):
-            self._set(line, Finished(), line.download.total_bytes)
-        elif missing := self._room_missing(line):
-            self._set(line, FailedDownload(_no_room(line.download.wish, missing)))
-        else:
-            self._set(line, Queued())
+        try:
+            if line.job is None and is_all_here(line.download.wish):
+                self._set(line, Finished(), line.download.total_bytes)
+            else:
+                self._check_room(line)
+                self._set(line, Queued())
+        except AppError as error:
+            self._set(line, FailedDownload(error))
         self._turn_over()
 
-    def _room_missing(self, line: _Line) -> int:
+    def _check_room(self, line: _Line) -> None:
+        wish = line.download.wish
         others = [one.download.wish for one in self._lines.values() if one is not line and one.is_active]
-        return room_missing_for(line.download.wish, others)
+        if missing_bytes := room_missing_for(wish, others):
+            raise NoRoom(
+                f"{bytes_text(missing_bytes)} are missing on the disk that holds {wish.folder}.",
+                "Free some space there, or cancel another download, and try again.",
+            )
 
     def _turn_over(self) -> None:
         """After every change: whose turn it is begins, the list is kept and told."""
@@ -207,8 +222,8 @@ class Downloads:
         for line in self._lines.values():
             if len(busy) >= self._settings.now.downloads_at_once:
                 return
-            is_shared = any(line.targets & one.targets for one in busy)
-            if line.is_listed and isinstance(line.download.state, Queued) and not line.job and not is_shared:
+            is_waiting = line.is_listed and isinstance(line.download.state, Queued) and not line.job
+            if is_waiting and not any(line.targets & one.targets for one in busy):  # a file is fetched once
                 busy.append(line)
                 self._start(line)
 
@@ -321,11 +336,11 @@ def id_of(wish: DownloadWish) -> str:
     return hashlib.sha256(json.dumps([wish.repo_id, str(wish.folder), files]).encode()).hexdigest()[:20]
 
 
-def _no_room(wish: DownloadWish, missing_bytes: int) -> AppError:
-    return NoRoom(
-        f"{bytes_text(missing_bytes)} are missing on the disk that holds {wish.folder}.",
-        "Free some space there, or cancel another download, and try again.",
-    )
+def _measuring(downloads: list[Download]) -> Generator[tuple[str, int] | None, None, None]:
+    """How much of each is on the disk."""
+    for one in downloads:
+        yield None
+        yield one.id, here_bytes(one.wish)
 
 
 def _waiting(wait_s: float) -> Generator[None, None, None]:
