@@ -86,7 +86,7 @@ def test_adapters_and_broken_files_are_told_apart(carryon, disk):
     tiny_adapter(disk.gpt4all / "style.gguf")
     (disk.gpt4all / "bad.gguf").write_bytes(b"<html>")
     out = carryon("list").out
-    assert "LoRA adapter" in out
+    assert "LoRA" in out
     assert "broken" in out
 
 

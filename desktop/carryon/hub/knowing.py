@@ -12,7 +12,7 @@ from carryon.gguf.header import FirstFacts, Header, read_first_facts
 from carryon.gguf.quant_name import quant_of
 from carryon.gguf.split import read_model
 from carryon.hub.entry import Kind, Known, Trouble
-from carryon.hub.quants import quant_named
+from carryon.hub.quants import nearest_type, quant_named
 
 _LONGEST_TEXT = 120
 # general.type, as gguf-py/gguf/constants.py names them (GGUFType)
@@ -47,7 +47,7 @@ def by_headers(parts: Sequence[Path]) -> Known:
         headers = read_model(parts[0])
     except AppError as error:
         return _in_trouble(glance, error)
-    return _by_headers(headers, glance)
+    return _by_headers(headers, glance, parts[0])
 
 
 def as_json(known: Known) -> str:
@@ -78,22 +78,30 @@ def _by_facts(facts: FirstFacts, path: Path) -> Known:
         kind=_kind(facts.kind, facts.architecture, path),
         architecture=shown(facts.architecture),
         title=shown(facts.name, _LONGEST_TEXT),
-        quant=facts.quant or quant_named(path.name),
+        quant=_quant(facts.quant, path),
         n_ctx_train=facts.n_ctx_train or None,
         licence=shown(facts.licence, _LONGEST_TEXT),
     )
 
 
-def _by_headers(headers: Sequence[Header], glance: Known) -> Known:
+def _by_headers(headers: Sequence[Header], glance: Known, path: Path) -> Known:
     first, tensors = headers[0], [tensor for header in headers for tensor in header.tensors]
     return replace(
         glance,
-        quant=quant_of(first, [tensors]) or glance.quant,
+        quant=_quant(quant_of(first, [tensors]), path) or glance.quant,
         n_ctx_train=first.n_ctx_train or None,
         n_params=sum(one.n_elements for one in tensors) or None,
         has_template=bool(first.fields.get(_TEMPLATE)),
         is_checked=True,
     )
+
+
+def _quant(said: str, path: Path) -> str:
+    """What the file says, or its name where that says more: “UD-Q4_K_XL” is a mix that has no number of its own."""
+    named = quant_named(path.name)
+    if not said:
+        return named
+    return named if nearest_type(named) == said and len(named) > len(said) else said
 
 
 def _kind(said: str, architecture: str, path: Path) -> Kind:

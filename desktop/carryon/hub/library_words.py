@@ -19,7 +19,7 @@ PROGRAMS = {
 KINDS = {
     Kind.MODEL: "model",
     Kind.PROJECTOR: "projector",
-    Kind.ADAPTER: "LoRA adapter",
+    Kind.ADAPTER: "LoRA",
     Kind.OTHER: "no model",
 }
 _LONGEST_PATH = 4096
@@ -55,7 +55,10 @@ def parameters_of(entry: Entry) -> str:
     count = entry.known.n_params
     if not count:
         return NOT_MEASURED
-    return f"{count / 1e9:.1f} B" if count >= 1e9 else f"{count / 1e6:.0f} M"
+    for step, name in ((1e9, "B"), (1e6, "M")):
+        if count >= step:
+            return f"{count / step:.1f} {name}"
+    return f"{count:,}"
 
 
 def template_text(entry: Entry) -> str:
@@ -70,9 +73,9 @@ def template_text(entry: Entry) -> str:
 
 
 def when_text(when_s: float | None, now_s: float | None = None) -> str:
-    """'today', 'yesterday', '5 days ago', '20 Mar 2026'; 'never' where it is not known."""
+    """'today', 'yesterday', '5 days ago', '20 Mar 2026'; a dash where it is not known."""
     if when_s is None:
-        return "never"
+        return NOT_MEASURED
     now_s = time.time() if now_s is None else now_s
     days = int((_midnight(now_s) - _midnight(when_s)) / _DAY_S + 0.5)
     if days <= 0:
