@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, replace
 
 import pytest
-from fakes.download_desk import MIB, is_exact, leftovers, tiny_repo, wish_of
+from fakes.download_desk import MIB, Desk, is_exact, leftovers, tiny_repo, wish_of
 from fakes.fake_downloads import download
 from fakes.fakehub import Blob, FakeHub
 from fakes.header_repos import add_header_repo
@@ -290,3 +290,24 @@ def test_lines_say_once_why_nothing_comes():
     lines.show(RUNNING)
     assert out.getvalue().count("does not answer") == 2  # its own sentence, and the first line of figures
     assert out.getvalue().count("40 %") == 1
+
+
+@pytest.mark.slow
+def test_the_window_and_the_command_want_the_same_file(hub, carryon_home):
+    """Whoever comes second waits for the first and then finds the file: it is fetched once."""
+    hub.fault("slow", path="/cdn/", bps=MIB // 2)
+    desk = Desk(carryon_home, hub)
+    wish = wish_of(hub, carryon_home, "x", "a-Q8_0.gguf")
+    try:
+        id = desk.downloads.add(wish)
+        desk.until_here(id, 1)
+        child = subprocess.Popen([sys.executable, "-c", RUN, f"{REPO}:Q8_0"], stdout=subprocess.PIPE, text=True)
+        desk.until(id, "Finished")
+        out, _ = child.communicate(timeout=20)
+    finally:
+        desk.end()
+    assert child.returncode == 0
+    assert out.strip() == str(wish.target(wish.files[0]))
+    assert is_exact(hub, wish)
+    assert leftovers(carryon_home.root) == []
+    assert sum(one.get("sent", 0) for one in hub.requests("/cdn/") if "Q8_0" in one["path"]) <= wish.total_bytes * 1.05

@@ -274,3 +274,16 @@ def test_the_keyboard_goes_back_to_where_it_was_though_there_is_no_ring(shell, q
     shell.popover.open(shell.ring)
     qtbot.keyClick(qapp.focusWidget(), Qt.Key.Key_Escape)
     assert qapp.focusWidget() is shell.page
+
+
+def test_a_ring_that_has_something_to_show_at_once_is_no_window_of_its_own(queue, qtbot, qapp):
+    queue.show(download("a", Running(), 0.5))
+    before = set(qapp.topLevelWidgets())
+    made = JobsRing(queue)
+    assert not made.isVisible()
+    shell = Shell(queue)
+    qtbot.addWidget(shell)
+    qtbot.addWidget(made)
+    shell.show()
+    assert shell.ring.isVisible()
+    assert [one for one in set(qapp.topLevelWidgets()) - before if one.isVisible()] == [shell]

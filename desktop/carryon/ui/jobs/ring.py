@@ -35,7 +35,6 @@ class JobsRing(QPushButton):
         self._ring: Ring | None = None
         self._downloads = queue.now
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.hide()
         queue.listen(self._show)
         OnTheme(self, self._draw)
 
@@ -59,9 +58,11 @@ class JobsRing(QPushButton):
 
     def _draw(self) -> None:
         ring = self._ring
-        self.setVisible(ring is not None)
         if ring is None:
+            self.hide()
             return
+        if self.parentWidget():  # without one it would be a window of its own
+            self.show()
         self.setIconSize(QSize(theme.px(_ICON_PX), theme.px(_ICON_PX)))
         self.setIcon(_icon(ring))
         self.setText(_caption(ring))
