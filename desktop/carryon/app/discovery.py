@@ -9,7 +9,7 @@ from pathlib import Path
 
 from carryon.app.download_list import DownloadWish
 from carryon.app.fitting import Subject, warming
-from carryon.base.errors import AppError, BadInput
+from carryon.base.errors import AppError, BadFile, BadInput
 from carryon.base.jobs import aside
 from carryon.base.paths import Home
 from carryon.fit.answers import Candidate, Verdict, Wishes
@@ -28,8 +28,8 @@ from carryon.hub.model_config import LARGEST_BYTES, parameters_of
 from carryon.hub.names import Reference, safe_parts
 from carryon.hub.quants import GgufFiles, chosen_quant, gguf_files, nearest_type
 from carryon.hub.repo import Format, FoundModel, QuantFiles, Repo, RepoFile
-from carryon.hub.repository import opening
-from carryon.hub.search import Next, SearchPage, SearchWish, searching
+from carryon.hub.repository import opening, page_address
+from carryon.hub.search import Next, SearchPage, SearchWish, pasted, searching
 from carryon.hub.site import Site
 
 ROUGH_QUANT = "Q4_K_M"  # what a line of a list is judged by
@@ -58,6 +58,8 @@ class Look:
     sureness: Sureness | None = None
     error: AppError | None = None  # why its header could not be read
     is_reading: bool = False
+
+    web_address: str = ""  # its page on the Hub
 
     @property
     def must_be_converted(self) -> bool:
@@ -89,6 +91,11 @@ class Discovery:
         site = yield from aside(self._site)
         return (yield from searching(site, wish, after))
 
+    def finding(self, wish: SearchWish) -> Generator[None, None, SearchPage | Reference]:
+        """The same, but the repository itself where its name or address is what is looked for."""
+        site = yield from aside(self._site)
+        return pasted(site, wish.text) or (yield from searching(site, wish))
+
     def reading_card(self, repo: Repo) -> Generator[None, None, str]:
         """Its card as markdown. Raises Offline and NoAccess."""
         site = yield from aside(self._site)
@@ -102,7 +109,8 @@ class Discovery:
         site = yield from aside(self._site)
         repo = yield from opening(site, reference)
         files = gguf_files(repo.files)
-        look = Look(repo, files, self._here(repo, files.quants), is_reading=True)
+        here, address = self._here(repo, files.quants), page_address(site, repo.repo_id)
+        look = Look(repo, files, here, is_reading=True, web_address=address)
         yield look
         look = yield from self._with_subject(site, look)
         if place and look.subject:
@@ -146,6 +154,8 @@ class Discovery:
                 return (yield from self._by_header(site, look))
             if look.must_be_converted:
                 return (yield from self._by_config(site, look))
+        except BadFile as caught:
+            error = BadFile(caught.message, "Look for another repository of the same model.")
         except AppError as caught:
             error = caught
         return replace(self._by_count(look), error=error)

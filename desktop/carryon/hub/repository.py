@@ -19,7 +19,7 @@ _ASK_ANOTHER = "Try it again later, or look for another repository of the same m
 
 def opening(site: Site, reference: Reference) -> Generator[None, None, Repo]:
     """The repository at the commit that its revision means now. Raises Offline, NoAccess, BadInput and BadFile."""
-    answer = yield from asking(site, _about(reference))
+    answer = yield from asking(site, _about(reference), reference.repo_id)
     found, commit = found_model(answer.told), commit_of(answer.told)
     if found is None or commit is None:
         raise BadFile(f"{site.host} told nothing that can be used of {reference.repo_id}.", _ASK_ANOTHER)
