@@ -60,7 +60,7 @@ class FakeHub:
     crowd      most=N                           the CDN answers 403 while it is sending N bodies already
     """
 
-    def __init__(self, host="127.0.0.1", page=1000, url_ttl=3600.0, stream_chunk=256 * 1024):
+    def __init__(self, host="127.0.0.1", page=1000, url_ttl=3600.0, stream_chunk=256 * 1024, ports=(0, 0)):
         self.repos: dict[str, Repo] = {}
         self.faults: list[Fault] = []
         self.log: list[dict] = []
@@ -69,8 +69,8 @@ class FakeHub:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._n_sending = {"hub": 0, "cdn": 0}
-        self.hub_srv = _Server((host, 0), answering(self, AnsweringHub))
-        self.cdn_srv = _Server((host, 0), answering(self, AnsweringCdn))
+        self.hub_srv = _Server((host, ports[0]), answering(self, AnsweringHub))
+        self.cdn_srv = _Server((host, ports[1]), answering(self, AnsweringCdn))
         self.host = host
         self.url = f"http://{host}:{self.hub_srv.server_address[1]}"
         self.cdn_url = f"http://{host}:{self.cdn_srv.server_address[1]}"
@@ -89,6 +89,11 @@ class FakeHub:
             server.server_close()
 
     __enter__ = start
+
+    @property
+    def ports(self):
+        """Of the two sides, for a hub that comes back where it was."""
+        return self.hub_srv.server_address[1], self.cdn_srv.server_address[1]
 
     def __exit__(self, *_):
         self.stop()

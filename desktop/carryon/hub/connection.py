@@ -167,10 +167,12 @@ def followed(connection: Connection, method: str, url: str, headers: Mapping[str
 
 def location(answer: Answer) -> str:
     """Where a redirect leads."""
-    url = urljoin(answer.url, answer.header("Location"))
-    if not is_allowed(url) or len(url) > _LONGEST_URL:
-        raise BadAnswer(f"{host_of(answer.url)} sent us to an address that is not safe to use.", "Try again later.")
-    return url
+    told = answer.header("Location")
+    with suppress(ValueError):
+        url = urljoin(answer.url, told)
+        if len(told) < _LONGEST_URL and is_allowed(url):
+            return url
+    raise BadAnswer(f"{host_of(answer.url)} sent us to an address that is not safe to use.", "Try again later.")
 
 
 def checked(answer: Answer) -> Answer:

@@ -15,6 +15,7 @@ from carryon.hub.wire import BadAnswer, Refused, error_of, hub_errors, portal_er
 _GATHER_S = 0.1  # small reads are gathered for so long before they go to the disk
 _EXPIRED = (401, 403, 404, 410)
 _MOST_REFUSALS = 3
+_ENOUGH_IN_VAIN = 3
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})")
 
 
@@ -74,6 +75,9 @@ class Lane:
 
     def _fetch(self, span: Span) -> None:
         located = self._source.located
+        if self._n_in_vain >= _ENOUGH_IN_VAIN and not self._source.is_own(located):
+            self._source.renew(self.asking, located)  # perhaps another server is better
+            located = self._source.located
         try:
             answer = self._asked(located, span)
         except Refused as refused:

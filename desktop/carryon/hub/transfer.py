@@ -130,8 +130,6 @@ class Transfer:
 
     def land(self, at: int, block: Block) -> None:
         """Puts bytes of one piece in their place. The memory is no longer the lane's. Raises NoRoom and Stopped."""
-        if self.over.is_set():
-            raise Stopped
         left_bytes = self.pieces.size_bytes - self.pieces.done_bytes
         self._part.write(at, block.buffer[: block.n_bytes], left_bytes)
         with self._lock:
@@ -141,6 +139,8 @@ class Transfer:
             else:
                 self._free.append(block.buffer)
             self._sum_turn.notify()
+        if self.over.is_set():  # what has come is kept all the same
+            raise Stopped
 
     def here_until(self, at: int) -> int:
         with self._lock:

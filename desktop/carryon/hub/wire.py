@@ -115,7 +115,9 @@ def transport_error(error: BaseException, site: Site) -> Offline:
             return Offline(f"{site.host} does not answer.", "Check that this computer is online.")
         case ConnectionRefusedError():
             return Offline(f"{site.host} refuses the connection.", "It may be down: try again in a few minutes.")
-        case ConnectionError() | http.client.HTTPException():
+        case http.client.HTTPException() if not isinstance(found, http.client.IncompleteRead | ConnectionError):
+            return BadAnswer(f"{site.host} does not answer as a Hub does.", "Check the network, or a proxy in between.")
+        case ConnectionError() | http.client.IncompleteRead():
             return Offline(f"The connection to {site.host} broke off.", "Check the network.")
         case _:
             return Offline(f"{site.host} cannot be reached.", "Check that this computer is online.")
