@@ -287,3 +287,27 @@ def test_a_ring_that_has_something_to_show_at_once_is_no_window_of_its_own(queue
     shell.show()
     assert shell.ring.isVisible()
     assert [one for one in set(qapp.topLevelWidgets()) - before if one.isVisible()] == [shell]
+
+
+def test_the_popover_is_as_high_as_its_rows(shell, queue, qtbot):
+    one = download("a", Running(20e6, 60), 0.5)
+    queue.show(one)
+    shell.popover.open(shell.ring)
+    height = shell.popover.height()
+    named(shell.popover, texts.CANCEL + ":").click()
+    assert shell.popover.height() > height
+    named(shell.popover, texts.BACK).click()
+    qtbot.waitUntil(lambda: shell.popover.height() == height)
+    queue.show(one, download("b", Queued()))
+    assert shell.popover.height() > height
+    queue.show(one)
+    qtbot.waitUntil(lambda: shell.popover.height() == height)
+
+
+def test_a_number_that_changes_lays_nothing_out(shell, queue, qtbot):
+    queue.show(download("a", Running(20e6, 60), 0.5))
+    shell.popover.open(shell.ring)
+    rows = shell.popover.findChild(rows_module.JobRows)
+    with qtbot.assertNotEmitted(rows.rows_changed):
+        queue.show(download("a", Running(21e6, 58), 0.51))
+    assert "21 MB/s" in row(shell.popover, "a").accessibleName()

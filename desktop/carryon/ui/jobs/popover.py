@@ -1,6 +1,6 @@
 """The panel of downloads over the status bar: opened by the ring, closed by Esc, by its button or a click elsewhere."""
 
-from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
@@ -31,7 +31,7 @@ class JobsPopover(QFrame):
         self._rows.use_wanted.connect(self._use)
         self._rows.notice_wanted.connect(self.notice_wanted)
         self._rows.discover_wanted.connect(self._discover)
-        self._rows.rows_changed.connect(self.place)
+        self._rows.rows_changed.connect(self._place_anew)
         self._arrange()
         self.hide()
         OnTheme(self, self.place)
@@ -87,6 +87,11 @@ class JobsPopover(QFrame):
         left = self._page.mapFromGlobal(self._over.mapToGlobal(QPoint(0, 0))).x()
         left = max(margin, min(left, self._page.width() - width - margin))
         self.move(left, self._page.height() - self.height() - margin)
+
+    def _place_anew(self) -> None:
+        """Now, and when Qt has told the layouts of what was hidden: it does so with the next event."""
+        self.place()
+        QTimer.singleShot(0, self, self.place)
 
     def _put_away(self) -> None:
         """By the keyboard, which goes back to where it came from."""

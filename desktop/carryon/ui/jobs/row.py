@@ -14,6 +14,7 @@ from carryon.ui.widgets.controls import button, hairline, icon_button, label, pl
 from carryon.ui.widgets.elided_label import ElidedLabel
 from carryon.ui.widgets.flow import FlowLayout
 from carryon.ui.widgets.spacing import OnTheme, spaced
+from carryon.ui.widgets.steady_label import SteadyLabel
 
 _STEPS = 1000
 _ACTION_ICONS = {
@@ -30,6 +31,7 @@ class JobRow(QFrame):
 
     act_wanted = Signal(object, object)  # a Download, an Action
     cancel_wanted = Signal(object, bool)  # a Download; whether what is here stays
+    asked_or_answered = Signal()  # its height is another one
 
     def __init__(self, row: Row) -> None:
         super().__init__()
@@ -37,7 +39,7 @@ class JobRow(QFrame):
         self._row, self._is_drawn = row, False
         self._sign = QLabel()
         self._title = ElidedLabel("strong", mode=Qt.TextElideMode.ElideMiddle)  # the quant stands at the end
-        self._words = label("", "soft", wraps=True)
+        self._words = SteadyLabel("soft")  # five new texts a second
         self._reason = label("", "bad", wraps=True, selectable=True)
         self._detail = label("", "small", wraps=True, selectable=True)
         self._bar = QProgressBar()
@@ -53,21 +55,29 @@ class JobRow(QFrame):
         self.show_row(row)
         OnTheme(self, self._paint_sign)
 
-    def show_row(self, row: Row) -> None:
-        """Draws what changed."""
-        if row == self._row and self._is_drawn:
-            return
-        self._row, self._is_drawn = row, True
+    def show_row(self, row: Row) -> bool:
+        """Draws what changed: five times a second that is a number or two. True where its height may be another now."""
+        before, self._row, self._is_drawn = self._row if self._is_drawn else None, row, True
+        if row == before:
+            return False
+        height = self._words.heightForWidth(self._words.width())
+        self._words.show_words(row.words)
+        self._bar.setValue(int((row.fraction or 0.0) * _STEPS))
+        self.setAccessibleName(texts.row_name(row.download))
+        if before is None or _still(row) != _still(before):
+            self._show_still(row)
+            return True
+        return self._words.heightForWidth(self._words.width()) != height
+
+    def _show_still(self, row: Row) -> None:
+        """What does not change while bytes come."""
         self._title.show_words(row.title)
         self._title.setToolTip(plain_tip(row.title))
-        self._words.setText(row.words)
+        self._bar.setAccessibleName(row.title)  # the value is told beside it
         for said, words in ((self._reason, row.reason), (self._detail, row.detail)):
             said.setText(words)
             said.setVisible(bool(words))
         self._bar.setVisible(row.fraction is not None)
-        self._bar.setValue(int((row.fraction or 0.0) * _STEPS))
-        self._bar.setAccessibleName(f"{row.title}: {texts.percent(row.download)}")
-        self.setAccessibleName(texts.row_name(row.download))
         for slot in (self._toggle, self._show, self._leave):
             slot.show_action(row)
         for action, one in ((Action.USE, self._use), (Action.RETRY, self._retry)):
@@ -81,6 +91,7 @@ class JobRow(QFrame):
     def ask_cancel(self) -> None:
         """Asks inside the row, so that what it is about stays in sight."""
         self._question.ask(texts.cancel_question(self._row.download))
+        self.asked_or_answered.emit()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Esc takes back the question first; only without one it closes what is around."""
@@ -93,6 +104,7 @@ class JobRow(QFrame):
         """None: nothing is cancelled."""
         self._question.hide()
         self._leave.setFocus()
+        self.asked_or_answered.emit()
         if keeps_part is not None:
             self.cancel_wanted.emit(self._row.download, keeps_part)
 
@@ -126,6 +138,10 @@ class JobRow(QFrame):
         spaced(outer, gap=0)
         outer.addWidget(hairline())
         outer.addLayout(column)
+
+
+def _still(row: Row) -> tuple[object, ...]:
+    return row.title, row.reason, row.detail, row.sign, row.actions, row.fraction is None
 
 
 class _Slot(QWidget):

@@ -27,6 +27,7 @@ class JobRows(QWidget):
         super().__init__()
         self._rows: dict[str, JobRow] = {}
         self._latest: tuple[tuple[Row, ...], Bulk] = ((), Bulk())
+        self._bulk_shown: Bulk | None = None
         self._pause = button(texts.PAUSE_ALL, "quiet", "ph.pause", lambda: self.presenter.pause_all())
         self._resume = button(texts.RESUME_ALL, "quiet", "ph.play", lambda: self.presenter.resume_all())
         self._clear = button(texts.CLEAR, "quiet", "ph.eraser", lambda: self.presenter.clear())
@@ -51,12 +52,17 @@ class JobRows(QWidget):
 
     def _draw(self, rows: tuple[Row, ...], bulk: Bulk) -> None:
         """Rows that stay keep their widgets."""
-        for id in self._rows.keys() - {one.id for one in rows}:
-            gone = self._rows.pop(id)
-            gone.hide()  # moves the keyboard on
-            gone.deleteLater()
-        for index, row in enumerate(rows):
-            self._show_row(index, row)
+        gone = [self._rows.pop(id) for id in self._rows.keys() - {one.id for one in rows}]
+        for one in gone:
+            one.hide()  # moves the keyboard on
+            one.deleteLater()
+        is_other = [self._show_row(index, row) for index, row in enumerate(rows)]
+        if gone or any(is_other) or bulk != self._bulk_shown or not rows:
+            self._draw_around(rows, bulk)
+
+    def _draw_around(self, rows: tuple[Row, ...], bulk: Bulk) -> None:
+        """Everything but the rows; where none of them grew, laying all of it out would be in vain."""
+        self._bulk_shown = bulk
         self._pause.setVisible(bulk.can_pause)
         self._resume.setVisible(bulk.can_resume)
         self._clear.setVisible(bulk.can_clear)
@@ -66,7 +72,6 @@ class JobRows(QWidget):
 
     def ask_cancel(self, download: Download) -> None:
         self._rows[download.id].ask_cancel()
-        self.rows_changed.emit()
 
     def use(self, path: Path) -> None:
         self.use_wanted.emit(path)
@@ -76,15 +81,17 @@ class JobRows(QWidget):
             QGuiApplication.clipboard().setText(str(path.parent))
             self.notice_wanted.emit(texts.SHOWN_NOT, None)
 
-    def _show_row(self, index: int, row: Row) -> None:
+    def _show_row(self, index: int, row: Row) -> bool:
+        """True where its height may be another now."""
         if row.id in self._rows:
-            self._rows[row.id].show_row(row)
-            return
+            return self._rows[row.id].show_row(row)
         made = self._rows[row.id] = JobRow(row)
+        made.asked_or_answered.connect(self.rows_changed)
         made.act_wanted.connect(lambda download, action: self.presenter.act(download, action))
         made.cancel_wanted.connect(lambda download, keeps: self.presenter.cancel(download, keeps_part=keeps))
         self._column.insertWidget(index, made)
         made.show()  # now, not with the next event: the popover asks at once how high it is
+        return True
 
     def _made_empty(self) -> QWidget:
         empty = QWidget()
