@@ -1,10 +1,13 @@
 """Models of every program are found where they lie, each once, with what is known of it; nothing is ever written."""
 
 import os
+import shutil
 import socket
 import sys
+import tempfile
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from fakes.header_models import write_split_model
@@ -17,6 +20,8 @@ from carryon.hub.index import Index
 from carryon.hub.origin import Origin, write_origin
 from carryon.hub.scanning import checking, scanning
 from carryon.hub.shelves import Program, Shelf, Surroundings, shelves
+
+_NOBODY = 65534
 
 
 @pytest.fixture
@@ -50,6 +55,29 @@ def checked(scan, index):
         return found.with_known(drained(checking(found.entries, index, 60)))
 
     return call
+
+
+@pytest.fixture
+def as_anybody():
+    """A disk, and a look at it by somebody who may not read everything, even where the tests run as root."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    disk, index = Disk(folder / "person"), Index(Path(":memory:"))
+
+    def call(act=lambda: drained(scanning(shelves(folder / "own", (), disk.around), index))):
+        was = os.geteuid()
+        if was == 0:
+            os.seteuid(_NOBODY)
+        try:
+            return act()
+        finally:
+            os.seteuid(was)
+
+    yield disk, call
+    index.close()
+    for path in folder.rglob("*"):
+        path.chmod(0o755)
+    shutil.rmtree(folder)
 
 
 def only(found):
@@ -313,13 +341,14 @@ def test_a_download_that_was_cut_is_found_by_the_closer_look(checked, disk):
     assert "not whole" in only(checked()).known.trouble.message
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_is_not_remembered_as_broken(scan, disk):
+@pytest.mark.skipif(os.name == "nt", reason="rights are another thing there")
+def test_a_file_that_may_not_be_read_is_not_remembered_as_broken(as_anybody):
+    disk, look = as_anybody
     path = tiny_model(disk.gpt4all / "mine.gguf")
     path.chmod(0)
-    assert only(scan()).is_broken
-    path.chmod(0o600)
-    assert not only(scan()).is_broken
+    assert only(look()).is_broken
+    path.chmod(0o644)
+    assert not only(look()).is_broken
 
 
 # the index
@@ -386,14 +415,32 @@ def test_a_folder_with_the_name_of_a_model_is_looked_into(scan, disk):
     assert only(scan()).name == "y"
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")
-def test_a_folder_that_cannot_be_read_is_told(scan, disk):
+@pytest.mark.skipif(os.name == "nt", reason="rights are another thing there")
+def test_a_folder_that_cannot_be_read_is_told(as_anybody):
+    disk, look = as_anybody
     tiny_model(disk.gpt4all / "x.gguf")
     (disk.gpt4all / "closed").mkdir(mode=0)
-    found = scan()
+    found = look()
     assert len(found.listed) == 1
     troubles = [one.trouble for one in found.looked if one.trouble]
     assert "One folder" in troubles[0].message
+
+
+@pytest.mark.skipif(os.name == "nt", reason="rights are another thing there")
+@pytest.mark.parametrize("closed", [".ollama", ".ollama/models", ".ollama/models/manifests"])
+def test_a_service_that_keeps_its_models_to_itself_is_told_and_stops_nothing(as_anybody, closed):
+    """As Ollama's service on Linux may do: even whether the folder is there cannot be asked."""
+    disk, look = as_anybody
+    disk.in_ollama("a", "1")
+    tiny_model(disk.gpt4all / "x.gguf")
+    (disk.person / closed).chmod(0)
+    found = look()
+    assert [one.name for one in found.listed] == ["x"]
+    (looked,) = [one for one in found.looked if one.shelf.root == disk.ollama]
+    assert "Permission denied" in looked.trouble.message
+    assert not look(lambda: any(one.has_changed() for one in found.looked))  # else it was looked at for ever
+    (disk.person / closed).chmod(0o755)
+    assert len(look().listed) == 2
 
 
 def test_a_name_that_no_text_can_hold_does_no_harm(scan, disk):

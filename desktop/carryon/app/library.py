@@ -21,6 +21,7 @@ from carryon.hub.names import safe_parts
 from carryon.hub.origin import origin_file, read_origin
 from carryon.hub.scanning import Looked, Scan, checking, scanning
 from carryon.hub.shelves import Program, Shelf, Surroundings, shelves
+from carryon.hub.walking import is_folder
 
 _SLICE_S = 0.4  # other jobs of the DISK lane wait no longer for the closer look at many files
 _COMMAND_CHECK_S = 2.0  # a command does not wait longer for it
@@ -129,10 +130,10 @@ class Library:
         """Raises BadInput for files of other programs, which are never deleted, and BadFile."""
         if not entry.is_own:
             raise BadInput(*others_text(entry))
-        files = [file for part in entry.parts for file in (part, origin_file(part)) if file.exists()]
-        trashed = self._trash.put(entry.name, files)
-        self.refresh()
-        return trashed
+        try:
+            return self._trash.put(entry.name, files_of(entry))
+        finally:
+            self.refresh()
 
     def put_back(self, trashed: Trashed) -> None:
         """Takes a model out of the trash. Raises BadInput, BadFile."""
@@ -155,7 +156,7 @@ class Library:
     def add_folder(self, folder: Path) -> None:
         """Looks into another folder from now on. Raises BadInput, NoRoom, BadFile."""
         whole = folder.expanduser().absolute()
-        if not whole.is_dir():
+        if not is_folder(whole):
             raise BadInput(f"{whole} is no folder.", "Choose a folder with GGUF files.")
         if any(shelf.root == whole for shelf in self._shelves()):
             raise BadInput(f"{whole} is looked into already.", "Choose another folder.")
@@ -251,6 +252,11 @@ class Library:
         self.state = replace(self.state, **changes)  # type: ignore[arg-type]
         for listener in self._listeners:
             listener(self.state)
+
+
+def files_of(entry: Entry) -> list[Path]:
+    """What goes with a model of Carryon: its parts, and what is known of where they came from."""
+    return [*entry.parts, *(told for part in entry.parts if (told := origin_file(part)).exists())]
 
 
 def shelves_of(home: Home, settings: Settings, around: Surroundings) -> tuple[Shelf, ...]:

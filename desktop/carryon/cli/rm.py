@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from carryon.app.library import checked_entry, others_text
+from carryon.app.library import checked_entry, files_of, others_text
 from carryon.app.model_trash import ModelTrash, Trashed
 from carryon.app.models import find
 from carryon.base.errors import BadInput
@@ -13,7 +13,6 @@ from carryon.base.paths import Home
 from carryon.base.units import bytes_text
 from carryon.cli.loading import this_home
 from carryon.hub.library_words import path_text
-from carryon.hub.origin import origin_file
 
 _DESCRIPTION = """\
 Moves a model out of Carryon's folder into its trash, from where it can be put back.
@@ -66,7 +65,7 @@ def _move(named: str, where: Home, trash: ModelTrash, *, is_sure: bool, ask: Cal
         raise BadInput(*others_text(entry))
     if not is_sure and not ask(f"Move {path_text(entry.path)} ({bytes_text(entry.size_bytes)}) to the trash?"):
         return 1
-    trash.put(entry.name, [one for part in entry.parts for one in (part, origin_file(part)) if one.exists()])
+    trash.put(entry.name, files_of(entry))
     print(f"Moved {entry.name} to the trash. “carryon rm --undo” puts it back.")
     return 0
 

@@ -13,7 +13,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
-from carryon.hub.walking import Walk, changed_ns, file_at, walking
+from carryon.hub.walking import Walk, changed_ns, file_at, is_folder, walking
 
 _HOST, _NAMESPACE = "registry.ollama.ai", "library"  # left out of a name, as Ollama itself does
 _DIGEST = re.compile(r"sha256[:-]([0-9a-f]{64})")
@@ -41,7 +41,7 @@ class OllamaModel:
 def reading_manifests(root: Path) -> Generator[None, None, tuple[tuple[OllamaModel, ...], Walk]]:
     """The models of an Ollama folder, by name, and the walk that found them. Raises BadFile when it cannot be read."""
     manifests = root / "manifests"
-    if not manifests.is_dir():
+    if not is_folder(manifests):
         return (), Walk(folders={root: changed_ns(root)})
     walk = yield from walking(manifests, suffix="")
     found: list[OllamaModel] = []

@@ -6,6 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from carryon.base.errors import AppError
@@ -18,7 +19,7 @@ from carryon.hub.making import Maker
 from carryon.hub.ollama import OllamaModel, reading_manifests, sha256_of
 from carryon.hub.places import Place
 from carryon.hub.shelves import Program, Shelf
-from carryon.hub.walking import FoundFile, Walk, changed_ns, file_at, small_text, walking
+from carryon.hub.walking import FoundFile, Walk, can_be_listed, changed_ns, file_at, is_folder, small_text, walking
 
 _PROJECTOR_WORDS = re.compile(r"mm[-_]?proj[-_.]?(?:model[-_.]?)?", re.IGNORECASE)
 _LARGEST_REF_BYTES = 100
@@ -35,8 +36,8 @@ class Looked:
 
     def has_changed(self) -> bool:
         """Whether a file has come, gone or been renamed since."""
-        if self.shelf.root.is_dir() != self.is_there:
-            return True
+        if not self.folders:
+            return can_be_listed(self.shelf.root)
         return any(changed_ns(folder) != then for folder, then in self.folders.items())
 
 
@@ -47,7 +48,7 @@ class Scan:
     entries: tuple[Entry, ...] = ()
     looked: tuple[Looked, ...] = ()
 
-    @property
+    @cached_property
     def listed(self) -> tuple[Entry, ...]:
         """What a person sees: a projector that belongs to a model goes with it."""
         taken = {path for one in self.entries for path in one.projectors}
@@ -97,9 +98,9 @@ def _checked(entry: Entry, index: Index) -> Known:
 
 
 def _looking(shelf: Shelf, maker: Maker) -> Generator[None, None, tuple[list[Entry], Looked]]:
-    if not shelf.root.is_dir():
-        return [], Looked(shelf, is_there=False)
     try:
+        if not is_folder(shelf.root):
+            return [], Looked(shelf, is_there=False)
         if shelf.program is Program.OLLAMA:
             models, walk = yield from reading_manifests(shelf.root)
             found = yield from _of_ollama(models, shelf, maker)
@@ -107,7 +108,8 @@ def _looking(shelf: Shelf, maker: Maker) -> Generator[None, None, tuple[list[Ent
             walk = yield from (_cache_walk(shelf) if shelf.program is Program.HUGGING_FACE else walking(shelf.root))
             found = yield from _of_files(walk.files, shelf, maker)
     except AppError as error:
-        return [], Looked(shelf, is_there=True, trouble=Trouble(error.message, error.hint))
+        trouble, folders = Trouble(error.message, error.hint), {shelf.root: changed_ns(shelf.root)}
+        return [], Looked(shelf, is_there=True, trouble=trouble, folders=folders)
     return found, Looked(shelf, is_there=True, trouble=_trouble(shelf, walk), folders=walk.folders)
 
 
@@ -116,12 +118,13 @@ def _cache_walk(shelf: Shelf) -> Generator[None, None, Walk]:
     whole = Walk()
     whole.visit(shelf.root)
     for repo in sorted(shelf.root.glob("models--*")):
-        if repo.is_symlink() or not (repo / "snapshots").is_dir():
+        snapshots = repo / "snapshots"
+        if repo.is_symlink() or snapshots.is_symlink() or not can_be_listed(snapshots):
             continue
-        whole.visit(repo / "snapshots")
+        whole.visit(snapshots)
         main = small_text(repo / "refs" / "main", _LARGEST_REF_BYTES).strip()
-        for snapshot in sorted((repo / "snapshots").iterdir(), key=lambda one: (one.name != main, one.name)):
-            if snapshot.is_dir() and not snapshot.is_symlink():
+        for snapshot in sorted(snapshots.iterdir(), key=lambda one: (one.name != main, one.name)):
+            if not snapshot.is_symlink() and can_be_listed(snapshot):
                 whole.add((yield from walking(snapshot, links_into=shelf.root)))
     return whole
 

@@ -73,6 +73,24 @@ def walking(root: Path, links_into: Path | None = None, suffix: str = ".gguf") -
     return walk
 
 
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder. Raises BadFile where that may not even be asked, as with a service's own files."""
+    with disk_errors(path):
+        try:
+            return stat.S_ISDIR(path.stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+
+def can_be_listed(folder: Path) -> bool:
+    """Whether there is a folder and its content can be seen."""
+    try:
+        with os.scandir(folder):
+            return True
+    except OSError:
+        return False
+
+
 def changed_ns(folder: Path) -> int:
     """When a file came into a folder, left it or got another name; 0 where the folder cannot be asked."""
     try:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cached_property
 from pathlib import Path
 
 from carryon.app.fits_here import FitHere, Judged
@@ -42,7 +43,7 @@ class Form:
     has_gpu: bool = True
     is_judging: bool = False  # the machine is known, so every model gets its answer
 
-    @property
+    @cached_property
     def rows(self) -> tuple[Entry, ...]:
         """What is looked for, in its order."""
         found = [one for one in self.state.entries if _is_in(one.shelf, self.place) and _has(one, self.search)]
@@ -80,6 +81,8 @@ def _is_in(shelf: Shelf, place: Place) -> bool:
 
 def _has(entry: Entry, search: str) -> bool:
     """Whether every word that is looked for stands somewhere."""
+    if not search:
+        return True
     texts = (entry.name, *entry.other_names, quant_text(entry), entry.known.architecture, entry.known.title,
              entry.repo_id, where_text(entry), path_text(entry.path))  # fmt: skip
     whole = " ".join(texts).lower()

@@ -40,8 +40,14 @@ from carryon.ui.widgets.verdict import verdict_icon, verdict_role
 _RIGHT = {Column.SIZE, Column.CONTEXT}
 _PADDING, _ROW_PX, _HEADER_PX, _SIGN_PX = 8, 36, 38, 22
 _WIDEST_PX = {Column.QUANT: 120, Column.WHERE: 140, Column.FIT: 220}
-_NARROWEST_NAME_PX, _ENOUGH_FOR_NAME_PX = 150, 190
-_DISPENSABLE = (Column.USED, Column.CONTEXT, Column.SIZE, Column.WHERE)  # what goes first where there is no room
+_NARROWEST_NAME_PX, _ENOUGH_FOR_NAME_PX = 120, 190
+_DISPENSABLE = (
+    Column.USED,
+    Column.CONTEXT,
+    Column.SIZE,
+    Column.WHERE,
+    Column.QUANT,
+)  # what goes first where there is no room
 _LONGEST_NAME = 110
 Index = QModelIndex | QPersistentModelIndex
 _ROLE = Qt.ItemDataRole
@@ -228,6 +234,7 @@ class EntryTable(QTableView):
         header = self.horizontalHeader()
         is_same = header.property("sorted") == column
         is_descending = bool(is_same and not header.property("descending"))
+        self.show_order(Column(column), is_descending=is_descending)
         self.sort_wanted.emit(column, is_descending)
 
     def _show_waiting(self) -> None:
@@ -371,7 +378,7 @@ class _Cells(QStyledItemDelegate):
 
 def _sign(row: Row, column: Column, *, has_gpu: bool) -> tuple[QIcon | None, str]:
     """A cell's icon and the role of its colour."""
-    if row.is_broken and column is Column.QUANT:
+    if row.is_broken and column is Column.FIT:
         return theme.icon("ph.warning-circle", "bad"), "bad"
     if row.verdict is not None and column is Column.FIT:
         return verdict_icon(row.verdict, has_gpu=has_gpu), verdict_role(row.verdict, has_gpu=has_gpu)

@@ -41,6 +41,7 @@ NOTHING_CHOSEN = "Choose a model to see what it is, where it came from and how i
 LOADED = "This model is loaded. Unload it first (Ctrl+Shift+U)."
 NO_FILE_MANAGER = "No program shows folders here. The path is copied instead."
 FOLDER_TITLE = "Choose a folder with GGUF files"
+BROKEN, CANNOT_RUN = "broken", "cannot run here"
 LOOKING, JUDGING = "Looking at the disk…", "working it out…"
 EMPTY_TITLE = "No models on this disk yet"
 EMPTY_TEXT = (
@@ -81,7 +82,7 @@ def row(entry: Entry, form: Form) -> Row:
     judged = form.judged.get(entry.path)
     cells = (
         entry.name,
-        quant_text(entry),
+        (entry.known.quant or NOT_MEASURED) if entry.is_broken else quant_text(entry),
         bytes_text(entry.size_bytes),
         context_of(entry),
         where_text(entry),
@@ -92,8 +93,10 @@ def row(entry: Entry, form: Form) -> Row:
 
 
 def fit_cell(entry: Entry, judged: Judged | None, *, is_judging: bool) -> str:
-    """'Fits on the GPU', '…' while that is worked out, a dash for what cannot be loaded."""
+    """'Fits on the GPU', 'broken', '…' while it is worked out, a dash for what is no model."""
     match judged:
+        case _ if entry.is_broken:
+            return BROKEN
         case _ if not entry.is_usable:
             return NOT_MEASURED
         case FitHere():
@@ -101,7 +104,7 @@ def fit_cell(entry: Entry, judged: Judged | None, *, is_judging: bool) -> str:
         case None:
             return "…" if is_judging else NOT_MEASURED
         case _:
-            return "cannot run here"
+            return CANNOT_RUN
 
 
 def total_text(form: Form) -> str:
