@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from carryon.app.host import ModelHost
 from carryon.base.jobs import Post, Runner
@@ -13,29 +13,27 @@ from carryon.engine.process import WORKER
 from carryon.hardware.machine import Machine
 
 if TYPE_CHECKING:
+    from carryon.app.discovery import Discovery
+    from carryon.app.downloads import Downloads
     from carryon.app.fitting import Fitting
+    from carryon.app.hub_access import HubAccess
+    from carryon.app.library import Library
 
 ANSWERS_STOP_S = 1.0
+Made = TypeVar("Made")
 
 
-class LateFitting:
-    """The fit of this home, imported and made when it is first wanted: the first frame does not wait for it."""
+class Late(Generic[Made]):
+    """Something that is imported and made when it is first wanted: the first frame does not wait for it."""
 
-    def __init__(self, home: Home) -> None:
-        self._home = home
-        self._made: Fitting | None = None
+    def __init__(self, make: Callable[[], Made]) -> None:
+        self._make = make
+        self.if_made: Made | None = None
 
-    def __call__(self) -> "Fitting":
-        if self._made is None:
-            from carryon.app.fitting import Fitting
-
-            self._made = Fitting(self._home)
-        return self._made
-
-    def close(self) -> None:
-        """Closes what was opened."""
-        if self._made:
-            self._made.close()
+    def __call__(self) -> Made:
+        if self.if_made is None:
+            self.if_made = self._make()
+        return self.if_made
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,11 @@ class Services:
     store: Store
     runner: Runner
     host: ModelHost
-    late_fitting: LateFitting
+    late_fitting: "Late[Fitting]"
+    late_access: "Late[HubAccess]"
+    late_downloads: "Late[Downloads]"
+    late_library: "Late[Library]"
+    late_discovery: "Late[Discovery]"
     probing: Callable[[], Generator[None, None, Machine]]
 
     @property
@@ -55,13 +57,38 @@ class Services:
         """Plans, and what was learnt from what happened."""
         return self.late_fitting()
 
+    @property
+    def access(self) -> "HubAccess":
+        """How the Hub is reached."""
+        return self.late_access()
+
+    @property
+    def downloads(self) -> "Downloads":
+        """The queue of downloads."""
+        return self.late_downloads()
+
+    @property
+    def library(self) -> "Library":
+        """The models that are on this disk."""
+        return self.late_library()
+
+    @property
+    def discovery(self) -> "Discovery":
+        """The models that are on the Hub."""
+        return self.late_discovery()
+
     def end(self) -> None:
-        """Stops every job and engine, then closes the store. Nothing is left running."""
+        """Stops every job and engine, then closes the stores. Nothing is left running."""
         self.runner.end(ANSWERS_STOP_S)  # first the jobs: an answer whose engine is taken away would count as failed
         self.host.end()  # frees a job that waits for a silent engine
         self.runner.end()
         self.store.close()
-        self.late_fitting.close()
+        if downloads := self.late_downloads.if_made:
+            downloads.end()
+        if library := self.late_library.if_made:
+            library.close()
+        if fitting := self.late_fitting.if_made:
+            fitting.close()
 
 
 def probing() -> Generator[None, None, Machine]:
@@ -85,6 +112,35 @@ def build(home: Home, post: Post, engine_command: Sequence[str] = WORKER) -> Ser
     """Makes everything for this home; `post` carries calls to the main thread, `engine_command` starts an engine."""
     settings = SettingsFile(home.settings)
     runner = Runner(post)
-    fitting = LateFitting(home)
+
+    def make_fitting() -> "Fitting":
+        from carryon.app.fitting import Fitting
+
+        return Fitting(home)
+
+    def make_access() -> "HubAccess":
+        from carryon.app.hub_access import HubAccess
+
+        return HubAccess(home, settings)
+
+    def make_downloads() -> "Downloads":
+        from carryon.app.downloads import Downloads
+
+        return Downloads(home, settings, runner, access())
+
+    def make_library() -> "Library":
+        from carryon.app.library import Library
+
+        return Library(home, settings, runner)
+
+    def make_discovery() -> "Discovery":
+        from carryon.app.discovery import Discovery
+
+        return Discovery(home, lambda: access().site())
+
+    fitting, access = Late(make_fitting), Late(make_access)
     host = ModelHost(home, settings, runner, engine_command, fitting)
-    return Services(home, settings, Store(home.chats), runner, host, fitting, probing)
+    return Services(
+        home, settings, Store(home.chats), runner, host, fitting, access, Late(make_downloads), Late(make_library),
+        Late(make_discovery), probing,
+    )  # fmt: skip

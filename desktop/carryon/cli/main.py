@@ -11,7 +11,9 @@ from carryon.base.errors import AppError, BadFile, BadInput, ContextFull, Engine
 BAD_INPUT = 2
 FAILED = 1
 INTERRUPTED = 130  # the shell's convention for Ctrl+C
-_COMMANDS = ("run", "serve", "fit", "bench", "machine")  # each a module of this package
+_COMMANDS = (  # each a module of this package
+    "run", "serve", "fit", "bench", "machine", "search", "get", "list", "show", "rm",
+)  # fmt: skip
 _INPUT_ERRORS = (BadInput, BadFile, ContextFull, EngineRefused, Unsupported)
 
 

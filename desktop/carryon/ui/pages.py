@@ -1,22 +1,29 @@
 """The pages that the window can show, and their places on the rail."""
 
-from enum import IntEnum
+from enum import Enum, auto
 
 from carryon.ui import texts
 from carryon.ui.widgets.rail import RailItem
 
 
-class Page(IntEnum):
-    """What the window shows; the number is the page's place on the rail, where it has one."""
+class Page(Enum):
+    """What the window shows."""
 
-    CHAT = 0
-    FIT = 1
-    SETTINGS = 2
-    WELCOME = 3
+    CHAT = auto()
+    DISCOVER = auto()
+    LIBRARY = auto()
+    FIT = auto()
+    SETTINGS = auto()
+    DOWNLOADS = auto()
+    WELCOME = auto()
 
 
+RAIL_PAGES = (Page.CHAT, Page.DISCOVER, Page.LIBRARY, Page.FIT, Page.SETTINGS)
 RAIL = (
     RailItem(texts.CHAT, "ph.chat-circle-text", "Ctrl+1"),
+    RailItem(texts.DISCOVER, "ph.compass", "Ctrl+2"),
+    RailItem(texts.LIBRARY, "ph.books", "Ctrl+3"),
     RailItem(texts.FIT, "ph.gauge", "Ctrl+5"),
     RailItem(texts.SETTINGS, "ph.gear", "Ctrl+6"),
 )
+PLACES = {page: place for place, page in enumerate(RAIL_PAGES)} | {Page.WELCOME: 0}  # downloads have none

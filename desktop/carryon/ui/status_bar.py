@@ -1,5 +1,7 @@
 """The status bar: how full the memories are, and the loaded model, whose button opens the memory panel."""
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton
@@ -13,6 +15,9 @@ from carryon.ui.widgets.controls import plain_tip
 from carryon.ui.widgets.meters import Meter
 from carryon.ui.widgets.shortened_button import ShortenedButton
 from carryon.ui.widgets.spacing import spaced
+
+if TYPE_CHECKING:
+    from carryon.ui.jobs.presenter import Queue
 
 EVERY_MS = 1000
 
@@ -32,6 +37,7 @@ class StatusBar(QFrame):
         self._tokens_per_s: float | None = None
         self._shown_sign: tuple[str, str] | None = None
         self.use: MemoryUse | None = None
+        self.downloads_button: QPushButton | None = None
         self._ram = Meter()
         self._vram: list[Meter] = []
         self._model = ShortenedButton()
@@ -65,6 +71,14 @@ class StatusBar(QFrame):
         """The speed of the latest answer."""
         self._tokens_per_s = tokens_per_s
         self._draw()
+
+    def show_downloads(self, queue: "Queue") -> QPushButton:
+        """Adds the ring of downloads and returns it: what it opens is the window's business."""
+        from carryon.ui.jobs.ring import JobsRing
+
+        self.downloads_button = JobsRing(queue)
+        self._row.insertWidget(self._row.indexOf(self._model), self.downloads_button)
+        return self.downloads_button
 
     @property
     def model_button(self) -> QPushButton:

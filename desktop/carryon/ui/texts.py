@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from carryon.fit.plan import Fit
 
 APP = "Carryon"
-CHAT, FIT, SETTINGS = "Chat", "Fit", "Settings"
+CHAT, DISCOVER, LIBRARY, FIT, SETTINGS = "Chat", "Discover", "Library", "Fit", "Settings"
 
 PART_WORDS = {
     PartKind.WEIGHTS: "weights",
@@ -34,7 +34,10 @@ SHORTCUTS: tuple[tuple[str, str], ...] = (
     ("F2", "Rename the chat"),
     ("Del", "Move the chat to the trash (in the list of chats)"),
     ("Ctrl+B", "Show or hide the list of chats"),
+    ("Ctrl+J", "Show or hide the downloads"),
     ("Ctrl+1", "Chat"),
+    ("Ctrl+2", "Discover: find models on the Hub"),
+    ("Ctrl+3", "Library: the models on this disk"),
     ("Ctrl+5", "Fit: what this machine can run"),
     ("Ctrl+6 or Ctrl+,", "Settings"),
     ("Ctrl+/", "This list"),
@@ -193,6 +196,7 @@ WELCOME_TEXT = (
     "A tiny built-in model explains the app and its words, so you can start without a download."
 )
 WELCOME_GUIDE = "Chat with the built-in guide"
+WELCOME_DISCOVER = "Find a model"
 WELCOME_OPEN = "Open a GGUF file…"
 WELCOME_MACHINE = "Everything about this machine"
 WELCOME_SKIP = "Not now"

@@ -18,6 +18,7 @@ class WelcomePage(Scroll):
     """Shown until one of its buttons was used once."""
 
     guide_wanted = Signal()
+    discover_wanted = Signal()
     file_wanted = Signal()
     machine_wanted = Signal()
     skipped = Signal()
@@ -80,6 +81,7 @@ class WelcomePage(Scroll):
         self._guide = button(texts.WELCOME_GUIDE, "primary", "ph.chat-circle-text", self.guide_wanted.emit)
         first, second = FlowLayout(), FlowLayout()
         first.addWidget(self._guide)
+        first.addWidget(button(texts.WELCOME_DISCOVER, icon="ph.compass", on_click=self.discover_wanted.emit))
         first.addWidget(button(texts.WELCOME_OPEN, icon="ph.folder-open", on_click=self.file_wanted.emit))
         second.addWidget(button(texts.WELCOME_MACHINE, "link", on_click=self.machine_wanted.emit))
         second.addWidget(button(texts.WELCOME_SKIP, "link", on_click=self.skipped.emit))

@@ -1,7 +1,4 @@
-"""The window: rail, pages, banners, status bar, and the ways between them.
-
-What the first frame does not show is imported and made when it is first wanted: a third of a cold start.
-"""
+"""The window: rail, pages, banners, status bar, and the ways between them. Pages are made in page_stack.py."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QResizeEvent
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
 
+from carryon.app.download_list import DownloadWish
 from carryon.app.host import LoadedModel, LoadWish, ModelState
-from carryon.app.models import guide
+from carryon.app.models import ModelFile, guide
 from carryon.app.services import Services
 from carryon.base.errors import AppError
 from carryon.base.settings import Settings
@@ -23,11 +21,12 @@ from carryon.hardware.machine import Machine
 from carryon.ui import texts
 from carryon.ui.banners import Banners
 from carryon.ui.chat.page import ChatPage
-from carryon.ui.drop import DropSign, let_models_through, model_in
+from carryon.ui.drop import DropSign, model_in
 from carryon.ui.machine_watch import MachineWatch
 from carryon.ui.memory_panel import MemoryPanel
 from carryon.ui.metering import Metering, metering
-from carryon.ui.pages import RAIL
+from carryon.ui.page_stack import PageStack
+from carryon.ui.pages import PLACES, RAIL, RAIL_PAGES
 from carryon.ui.pages import Page as Page
 from carryon.ui.shortcuts import ShortcutsDialog, bind
 from carryon.ui.status_bar import StatusBar
@@ -38,6 +37,7 @@ from carryon.ui.widgets.toast import Toast
 
 if TYPE_CHECKING:
     from carryon.ui.fit.page import FitPage
+    from carryon.ui.jobs.popover import JobsPopover
     from carryon.ui.loading.page import LoadDialog
     from carryon.ui.settings.page import SettingsPage
     from carryon.ui.welcome import WelcomePage
@@ -56,18 +56,19 @@ class Window(QMainWindow):
         self.page = Page.CHAT
         self._is_look_asked = False
         self.machine = MachineWatch(services.runner, services.probing)
-        self.chat = ChatPage(services)
         self.status = StatusBar(services.runner, meter)
         self.banners = Banners()
-        self._make_pages()
+        self.pages = PageStack(self, services)
+        self.rail = Rail(RAIL)
         self._arrange()
         self._connect()
         self._restore_place()
         services.host.listen(self._model_turned)
 
     def begin(self) -> None:
-        """What must not delay the first painted frame: meters and the look at the machine."""
+        """What must not delay the first painted frame: meters, downloads, the look at the machine."""
         self.status.begin()
+        self._begin_downloads()
         self.machine.listen(self._services.host.set_machine)
         self.machine.listen(self._machine_found)
         self.machine.look()
@@ -84,14 +85,8 @@ class Window(QMainWindow):
     def show_page(self, page: Page) -> None:
         """Opens a page of the rail."""
         self.page = page
-        self.rail.show_current(Page.CHAT if page == Page.WELCOME else page)
-        if page == Page.SETTINGS:
-            self.settings.refresh()
-        elif page == Page.FIT:
-            self.fit.set_use(self.status.use)
-            self.fit.refresh()
-        widget = self._widget_of(page)
-        self._pages.setCurrentWidget(widget)
+        self.rail.show_current(PLACES.get(page))
+        widget = self.pages.open(page, self.status.use)
         self.memory.hide()
         self._show_banners()
         widget.setFocus()
@@ -110,42 +105,21 @@ class Window(QMainWindow):
         self.machine.listen(dialog.set_machine)
         return dialog
 
-    @cached_property
+    @property
+    def chat(self) -> ChatPage:
+        return self.pages.chat
+
+    @property
     def fit(self) -> "FitPage":
-        from carryon.ui.fit.page import FitPage
+        return self.pages.fit
 
-        page = FitPage(self._services)
-        page.load_wanted.connect(self.show_load_dialog)
-        page.notice_wanted.connect(self.say)
-        self._pages.addWidget(page)
-        self.machine.listen(page.set_machine)
-        return page
-
-    @cached_property
+    @property
     def settings(self) -> "SettingsPage":
-        from carryon.ui.settings.page import SettingsPage
+        return self.pages.settings
 
-        page = SettingsPage(self._services)
-        page.appearance_wanted.connect(self.appearance_wanted)
-        page.machine_look_wanted.connect(self._look_again)
-        page.notice_wanted.connect(self.say)
-        page.chats_restored.connect(self._list_chats_again)
-        self._pages.addWidget(page)
-        self.machine.listen(page.set_machine)
-        return page
-
-    @cached_property
+    @property
     def welcome(self) -> "WelcomePage":
-        from carryon.ui.welcome import WelcomePage
-
-        page = WelcomePage()
-        page.guide_wanted.connect(self.chat_with_guide)
-        page.file_wanted.connect(self.choose_file)
-        page.machine_wanted.connect(self.show_machine)
-        page.skipped.connect(self._skip_welcome)
-        self._pages.addWidget(page)
-        self.machine.listen(page.show_machine)
-        return page
+        return self.pages.welcome
 
     def show_load_dialog(self, wish: LoadWish | None = None) -> None:
         """The load dialog, with the model of a wish or with the current one."""
@@ -176,6 +150,21 @@ class Window(QMainWindow):
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()
 
+    def look_again(self) -> None:
+        """Looks at the machine once more, and says when it is done."""
+        self._is_look_asked = True
+        self.machine.look()
+
+    def skip_welcome(self) -> None:
+        """Straight to the chat."""
+        self._welcomed()
+        self.show_page(Page.CHAT)
+
+    def begin_with_discover(self) -> None:
+        """From the first run to the models that one can begin with."""
+        self._welcomed()
+        self.show_page(Page.DISCOVER)
+
     def show_machine(self) -> None:
         """The machine card, in the settings."""
         self.show_page(Page.SETTINGS)
@@ -183,12 +172,36 @@ class Window(QMainWindow):
 
     def chat_with_guide(self) -> None:
         """Loads the built-in model and opens the chat."""
-        self._welcomed()
-        self.show_page(Page.CHAT)
-        try:
-            self._services.host.load(self._services.host.wish_for(guide()))
-        except AppError as error:
-            self.banners.show_error(error, [(texts.CLOSE, lambda: self.banners.show_error(None))])
+        self._chat_with(guide())
+
+    def use(self, path: Path) -> None:
+        """Loads a model that is here as the plan says, and opens the chat."""
+        self._chat_with(ModelFile(path, path.stem, str(path)))
+
+    def show_fit(self, path: Path) -> None:
+        """The Fit page for this file."""
+        self.show_page(Page.FIT)
+        self.fit.presenter.choose_path(path)
+
+    def download(self, wish: DownloadWish) -> None:
+        """Puts it into the queue; the ring in the status bar tells how far it is."""
+        self._services.downloads.add(wish)
+
+    @cached_property
+    def downloads_panel(self) -> "JobsPopover":
+        from carryon.ui.jobs.popover import JobsPopover
+
+        panel = JobsPopover(self._content, self._services.downloads)
+        panel.use_wanted.connect(self.use)
+        panel.notice_wanted.connect(self.say)
+        panel.discover_wanted.connect(lambda: self.show_page(Page.DISCOVER))
+        panel.page_wanted.connect(lambda: self.show_page(Page.DOWNLOADS))
+        return panel
+
+    def show_downloads(self) -> None:
+        """The panel of downloads, over their ring; pressed again it goes."""
+        self.memory.hide()
+        self.downloads_panel.open(self.status.downloads_button or self.status)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Keeps the window's place; jobs and engines are ended by whoever started the application."""
@@ -220,18 +233,17 @@ class Window(QMainWindow):
             else:
                 self.open_path(path)
 
-    def _make_pages(self) -> None:
-        self.rail = Rail(RAIL)
-        self._pages = QStackedWidget()
-        self._pages.addWidget(self.chat)
-        self._content = QWidget()
-        self._content.setObjectName("page")
-        column = QVBoxLayout(self._content)
+    def _make_content(self) -> QWidget:
+        content = QWidget()
+        content.setObjectName("page")
+        column = QVBoxLayout(content)
         spaced(column, gap=0)
         column.addWidget(self.banners)
-        column.addWidget(self._pages, 1)
+        column.addWidget(self.pages, 1)
+        return content
 
     def _arrange(self) -> None:
+        self._content = self._make_content()
         root = QWidget()
         root.setObjectName("root")
         row = QHBoxLayout()
@@ -250,12 +262,10 @@ class Window(QMainWindow):
         self.memory = MemoryPanel(self._content)
         self._toast = Toast(self._content, texts.UNDO)
         self._drop_sign = DropSign(self)
-        for page in (self.chat, self.fit):
-            let_models_through(page)
         self.show_page(Page.CHAT if self._services.settings.now.was_welcomed else Page.WELCOME)
 
     def _connect(self) -> None:
-        self.rail.page_wanted.connect(lambda index: self.show_page(Page(index)))
+        self.rail.page_wanted.connect(lambda place: self.show_page(RAIL_PAGES[place]))
         self.chat.load_dialog_wanted.connect(self.show_load_dialog)
         self.chat.machine_wanted.connect(self.show_machine)
         self.chat.notice_wanted.connect(self.say)
@@ -273,11 +283,14 @@ class Window(QMainWindow):
     def _keys(self) -> dict[str, Callable[[], object]]:
         return {
             "Ctrl+1": lambda: self.show_page(Page.CHAT),
+            "Ctrl+2": lambda: self.show_page(Page.DISCOVER),
+            "Ctrl+3": lambda: self.show_page(Page.LIBRARY),
             "Ctrl+5": lambda: self.show_page(Page.FIT),
             "Ctrl+6": lambda: self.show_page(Page.SETTINGS),
             "Ctrl+,": lambda: self.show_page(Page.SETTINGS),
             "Ctrl+N": lambda: self._in_chat(self.chat.new_chat),
             "Ctrl+K": lambda: self._in_chat(self.chat.focus_search),
+            "Ctrl+J": self.show_downloads,
             "Ctrl+L": self.show_load_dialog,
             "Ctrl+O": self.choose_file,
             "Ctrl+Shift+U": self._unload,
@@ -285,17 +298,6 @@ class Window(QMainWindow):
             "Esc": self._escape,
             "Ctrl+/": self.show_shortcuts,
         }
-
-    def _widget_of(self, page: Page) -> QWidget:
-        match page:
-            case Page.CHAT:
-                return self.chat
-            case Page.FIT:
-                return self.fit
-            case Page.SETTINGS:
-                return self.settings
-            case Page.WELCOME:
-                return self.welcome
 
     def _topmost(self) -> QWidget:
         """What a further dialog stands over."""
@@ -312,6 +314,19 @@ class Window(QMainWindow):
             self.memory.hide()
         else:
             self.chat.stop()
+
+    def _begin_downloads(self) -> None:
+        downloads = self._services.downloads
+        self.status.show_downloads(downloads).clicked.connect(self.show_downloads)
+        downloads.begin()
+
+    def _chat_with(self, file: ModelFile) -> None:
+        self._welcomed()
+        self.show_page(Page.CHAT)
+        try:
+            self._services.host.load(self._services.host.wish_for(file))
+        except AppError as error:
+            self.banners.show_error(error, [(texts.CLOSE, lambda: self.banners.show_error(None))])
 
     def _answered(self, figures: Figures) -> None:
         self.status.show_speed(figures.tokens_per_s)
@@ -337,10 +352,6 @@ class Window(QMainWindow):
                 self._is_look_asked = False
                 self.say(texts.LOOKED_AGAIN)
 
-    def _look_again(self) -> None:
-        self._is_look_asked = True
-        self.machine.look()
-
     def _model_pressed(self) -> None:
         if not isinstance(self._services.host.state, LoadedModel):
             self.show_load_dialog()
@@ -352,16 +363,12 @@ class Window(QMainWindow):
 
     def _memory_measured(self) -> None:
         self._draw_memory()
-        if self.page == Page.FIT:
-            self.fit.set_use(self.status.use)
+        self.pages.set_use(self.page, self.status.use)
 
     def _draw_memory(self, *, even_if_hidden: bool = False) -> None:
         state = self._services.host.state
         if isinstance(state, LoadedModel) and (even_if_hidden or self.memory.isVisible()):
             self.memory.show_model(state, self.machine.machine, self.status.use)
-
-    def _list_chats_again(self) -> None:
-        self.chat.presenter.search(self.chat.conversations.search.text())
 
     def _unload(self) -> None:
         self.memory.hide()
@@ -370,10 +377,6 @@ class Window(QMainWindow):
     def _file_chosen(self, file: str) -> None:
         self._welcomed()
         self.open_path(Path(file))
-
-    def _skip_welcome(self) -> None:
-        self._welcomed()
-        self.show_page(Page.CHAT)
 
     def _welcomed(self) -> None:
         """The first-run card was of use once; it does not come back."""

@@ -19,10 +19,10 @@ from carryon.ui import texts
 from carryon.ui.loading.page import LoadDialog
 from carryon.ui.loading.presenter import model_file
 from carryon.ui.log_dialog import LogDialog
+from carryon.ui.pages import PLACES, Page
 from carryon.ui.shortcuts import ShortcutsDialog
 from carryon.ui.widgets.memory_bar import MemoryBar
 from carryon.ui.widgets.reason_card import ReasonCard
-from carryon.ui.window import Page
 
 CONTROL = Qt.KeyboardModifier.ControlModifier
 
@@ -60,20 +60,22 @@ def buttons(widget, text):
 def test_the_rail_opens_pages(make_window, qtbot):
     window = make_window()
     assert window.page == Page.CHAT
-    window.rail._group.button(Page.SETTINGS).click()
+    window.rail._group.button(PLACES[Page.SETTINGS]).click()
     assert window.page == Page.SETTINGS
-    window.rail._group.button(Page.CHAT).click()
+    window.rail._group.button(PLACES[Page.CHAT]).click()
     assert window.page == Page.CHAT
 
 
 def test_only_pages_that_exist_are_on_the_rail(make_window):
-    assert [one.text() for one in make_window().rail._group.buttons()] == ["Chat", "Fit", "Settings"]
+    assert [one.text() for one in make_window().rail._group.buttons()] == [
+        "Chat", "Discover", "Library", "Fit", "Settings",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("key", "page"),
     [
-        (Qt.Key.Key_5, Page.FIT), (Qt.Key.Key_6, Page.SETTINGS), (Qt.Key.Key_Comma, Page.SETTINGS),
+        (Qt.Key.Key_2, Page.DISCOVER), (Qt.Key.Key_3, Page.LIBRARY), (Qt.Key.Key_5, Page.FIT), (Qt.Key.Key_6, Page.SETTINGS), (Qt.Key.Key_Comma, Page.SETTINGS),
         (Qt.Key.Key_1, Page.CHAT), (Qt.Key.Key_N, Page.CHAT),
     ],
 )

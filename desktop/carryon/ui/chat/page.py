@@ -65,6 +65,10 @@ class ChatPage(QWidget):
 
     # what the window calls
 
+    def list_again(self) -> None:
+        """Lists the conversations anew, as they are searched now."""
+        self.presenter.search(self.conversations.search.text())
+
     def new_chat(self) -> None:
         """Shows an empty conversation and puts the cursor where its question is written."""
         self.presenter.new_chat()

@@ -38,9 +38,14 @@ class Rail(QFrame):
         OnTheme(self, lambda: self.setFixedWidth(theme.px(84)))
         self._group.idClicked.connect(self.page_wanted)
 
-    def show_current(self, index: int) -> None:
-        """Marks the page that is open."""
-        self._group.button(index).setChecked(True)
+    def show_current(self, index: int | None) -> None:
+        """Marks the page that is open; None: one that has no place here."""
+        if index is not None:
+            self._group.button(index).setChecked(True)
+        elif checked := self._group.checkedButton():
+            self._group.setExclusive(False)  # else one button would stay marked
+            checked.setChecked(False)
+            self._group.setExclusive(True)
 
     def _button(self, index: int, item: RailItem) -> QToolButton:
         made = QToolButton()

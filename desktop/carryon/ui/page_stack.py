@@ -1,0 +1,160 @@
+"""The pages of the window: each is made when it is first wanted, and joined to the window in one place.
+
+What the first frame does not show is imported here, late: a third of a cold start.
+"""
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from PySide6.QtWidgets import QStackedWidget, QWidget
+
+from carryon.app.services import Services
+from carryon.hardware.machine import MemoryUse
+from carryon.ui.chat.page import ChatPage
+from carryon.ui.drop import let_models_through
+from carryon.ui.pages import Page
+
+if TYPE_CHECKING:
+    from carryon.ui.discover.page import DiscoverPage
+    from carryon.ui.fit.page import FitPage
+    from carryon.ui.jobs.page import DownloadsList
+    from carryon.ui.library.page import LibraryPage
+    from carryon.ui.settings.page import SettingsPage
+    from carryon.ui.welcome import WelcomePage
+    from carryon.ui.window import Window
+
+
+class PageStack(QStackedWidget):
+    """Knows the window that it stands in: pages say what they want, and the window does it."""
+
+    def __init__(self, window: "Window", services: Services) -> None:
+        super().__init__()
+        self._window, self._services = window, services
+        self.chat = ChatPage(services)
+        self.addWidget(self.chat)
+        let_models_through(self.chat)
+
+    def open(self, page: Page, use: MemoryUse | None) -> QWidget:
+        """Brings a page to the front, with what is so now."""
+        match page:
+            case Page.FIT:
+                self.fit.set_use(use)
+                self.fit.refresh()
+            case Page.DISCOVER:
+                self.discover.set_use(use)
+                self.discover.refresh()
+            case Page.LIBRARY:
+                self.library.set_use(use)
+                self.library.refresh()
+            case Page.SETTINGS:
+                self.settings.refresh()
+        widget = self.widget_of(page)
+        self.setCurrentWidget(widget)
+        return widget
+
+    def set_use(self, page: Page, use: MemoryUse | None) -> None:
+        """How full the memories are now; only the page that is open listens."""
+        match page:
+            case Page.FIT:
+                self.fit.set_use(use)
+            case Page.DISCOVER:
+                self.discover.set_use(use)
+            case Page.LIBRARY:
+                self.library.set_use(use)
+
+    def widget_of(self, page: Page) -> QWidget:
+        """The page itself; makes it if it was never open."""
+        match page:
+            case Page.CHAT:
+                return self.chat
+            case Page.DISCOVER:
+                return self.discover
+            case Page.LIBRARY:
+                return self.library
+            case Page.FIT:
+                return self.fit
+            case Page.SETTINGS:
+                return self.settings
+            case Page.DOWNLOADS:
+                return self.downloads
+            case Page.WELCOME:
+                return self.welcome
+
+    @cached_property
+    def fit(self) -> "FitPage":
+        from carryon.ui.fit.page import FitPage
+
+        page = FitPage(self._services)
+        page.load_wanted.connect(self._window.show_load_dialog)
+        page.notice_wanted.connect(self._window.say)
+        let_models_through(page)
+        self._window.machine.listen(page.set_machine)
+        self.addWidget(page)
+        return page
+
+    @cached_property
+    def discover(self) -> "DiscoverPage":
+        from carryon.ui.discover.page import DiscoverPage
+
+        page = DiscoverPage(self._services)
+        page.download_wanted.connect(self._window.download)
+        page.downloads_wanted.connect(self._window.show_downloads)
+        page.settings_wanted.connect(lambda: self._window.show_page(Page.SETTINGS))
+        page.use_wanted.connect(self._window.use)
+        page.fit_wanted.connect(self._window.show_fit)
+        page.notice_wanted.connect(self._window.say)
+        self._window.machine.listen(page.set_machine)
+        self._services.downloads.listen(page.show_downloads)
+        self.addWidget(page)
+        return page
+
+    @cached_property
+    def library(self) -> "LibraryPage":
+        from carryon.ui.library.page import LibraryPage
+
+        page = LibraryPage(self._services)
+        page.use_wanted.connect(self._window.use)
+        page.fit_wanted.connect(self._window.show_fit)
+        page.discover_wanted.connect(lambda: self._window.show_page(Page.DISCOVER))
+        page.notice_wanted.connect(self._window.say)
+        self._window.machine.listen(page.set_machine)
+        self.addWidget(page)
+        return page
+
+    @cached_property
+    def downloads(self) -> "DownloadsList":
+        from carryon.ui.jobs.page import DownloadsList
+
+        page = DownloadsList(self._services.downloads)
+        page.use_wanted.connect(self._window.use)
+        page.discover_wanted.connect(lambda: self._window.show_page(Page.DISCOVER))
+        page.notice_wanted.connect(self._window.say)
+        self.addWidget(page)
+        return page
+
+    @cached_property
+    def settings(self) -> "SettingsPage":
+        from carryon.ui.settings.page import SettingsPage
+
+        page = SettingsPage(self._services)
+        page.appearance_wanted.connect(self._window.appearance_wanted)
+        page.machine_look_wanted.connect(self._window.look_again)
+        page.notice_wanted.connect(self._window.say)
+        page.chats_restored.connect(self.chat.list_again)
+        self._window.machine.listen(page.set_machine)
+        self.addWidget(page)
+        return page
+
+    @cached_property
+    def welcome(self) -> "WelcomePage":
+        from carryon.ui.welcome import WelcomePage
+
+        page = WelcomePage()
+        page.guide_wanted.connect(self._window.chat_with_guide)
+        page.file_wanted.connect(self._window.choose_file)
+        page.discover_wanted.connect(self._window.begin_with_discover)
+        page.machine_wanted.connect(self._window.show_machine)
+        page.skipped.connect(self._window.skip_welcome)
+        self._window.machine.listen(page.show_machine)
+        self.addWidget(page)
+        return page
