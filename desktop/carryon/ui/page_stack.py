@@ -3,15 +3,21 @@
 What the first frame does not show is imported here, late: a third of a cold start.
 """
 
+from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
+from PySide6.QtCore import SignalInstance
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
+from carryon.app.download_list import DownloadWish
+from carryon.app.host import LoadWish
 from carryon.app.services import Services
 from carryon.hardware.machine import MemoryUse
 from carryon.ui.chat.page import ChatPage
 from carryon.ui.drop import let_models_through
+from carryon.ui.machine_watch import MachineWatch
 from carryon.ui.pages import Page
 
 if TYPE_CHECKING:
@@ -21,13 +27,45 @@ if TYPE_CHECKING:
     from carryon.ui.library.page import LibraryPage
     from carryon.ui.settings.page import SettingsPage
     from carryon.ui.welcome import WelcomePage
-    from carryon.ui.window import Window
+
+
+class Shell(Protocol):
+    """What the window around the pages does for them."""
+
+    machine: MachineWatch
+    appearance_wanted: SignalInstance
+
+    def show_page(self, page: Page) -> None: ...
+
+    def say(self, text: str, undo: Callable[[], object] | None = None) -> None: ...
+
+    def show_load_dialog(self, wish: LoadWish | None = None) -> None: ...
+
+    def choose_file(self) -> None: ...
+
+    def chat_with_guide(self) -> None: ...
+
+    def use(self, path: Path) -> None: ...
+
+    def show_fit(self, path: Path) -> None: ...
+
+    def download(self, wish: DownloadWish) -> None: ...
+
+    def show_downloads(self) -> None: ...
+
+    def show_machine(self) -> None: ...
+
+    def look_again(self) -> None: ...
+
+    def skip_welcome(self) -> None: ...
+
+    def begin_with_discover(self) -> None: ...
 
 
 class PageStack(QStackedWidget):
-    """Knows the window that it stands in: pages say what they want, and the window does it."""
+    """Pages say what they want, and the window around them does it."""
 
-    def __init__(self, window: "Window", services: Services) -> None:
+    def __init__(self, window: Shell, services: Services) -> None:
         super().__init__()
         self._window, self._services = window, services
         self.chat = ChatPage(services)

@@ -18,6 +18,7 @@ from carryon.ui.widgets.spacing import spaced
 
 if TYPE_CHECKING:
     from carryon.ui.jobs.presenter import Queue
+    from carryon.ui.jobs.ring import JobsRing
 
 EVERY_MS = 1000
 
@@ -72,13 +73,13 @@ class StatusBar(QFrame):
         self._tokens_per_s = tokens_per_s
         self._draw()
 
-    def show_downloads(self, queue: "Queue") -> QPushButton:
+    def show_downloads(self, queue: "Queue") -> "JobsRing":
         """Adds the ring of downloads and returns it: what it opens is the window's business."""
         from carryon.ui.jobs.ring import JobsRing
 
-        self.downloads_button = JobsRing(queue)
-        self._row.insertWidget(self._row.indexOf(self._model), self.downloads_button)
-        return self.downloads_button
+        ring = self.downloads_button = JobsRing(queue)
+        self._row.insertWidget(self._row.indexOf(self._model), ring)
+        return ring
 
     @property
     def model_button(self) -> QPushButton:

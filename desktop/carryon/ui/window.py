@@ -317,7 +317,9 @@ class Window(QMainWindow):
 
     def _begin_downloads(self) -> None:
         downloads = self._services.downloads
-        self.status.show_downloads(downloads).clicked.connect(self.show_downloads)
+        ring = self.status.show_downloads(downloads)
+        ring.clicked.connect(self.show_downloads)
+        ring.notice_wanted.connect(self.say)
         downloads.begin()
 
     def _chat_with(self, file: ModelFile) -> None:

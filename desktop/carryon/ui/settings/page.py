@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from carryon.app.hub_access import HubAccess
 from carryon.app.services import Services
 from carryon.base.errors import AppError
 from carryon.base.settings import Settings, Theme
@@ -42,12 +41,11 @@ class SettingsPage(Scroll):
     machine_look_wanted = Signal()
     notice_wanted = Signal(str, object)
 
-    def __init__(self, services: Services, access: HubAccess | None = None) -> None:
+    def __init__(self, services: Services) -> None:
         super().__init__()
         self._is_drawing = False
         self.presenter = SettingsPresenter(services.home, services.settings, services.store, self)
-        access = access or HubAccess(services.home, services.settings)
-        self._network = NetworkCard(services.settings, access, services.runner)
+        self._network = NetworkCard(services.settings, services.access, services.runner)
         self._network.notice_wanted.connect(self.notice_wanted)
         self._make_controls()
         page = QWidget()
