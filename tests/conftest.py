@@ -10,7 +10,7 @@ from carryon.base.paths import Home
 
 @pytest.fixture(autouse=True)
 def carryon_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    """A fresh CARRYON_HOME, for this process and every child of it, and a person without models, settings and secrets."""
+    """A fresh CARRYON_HOME, for this process and every child of it, and a person without models or secrets."""
     root = tmp_path / "home"
     monkeypatch.setenv("CARRYON_HOME", str(root))
     monkeypatch.setenv("HOME", str(tmp_path / "person"))
