@@ -95,6 +95,7 @@ class AnswerCard(QFrame):
         self._pace = SteadyLabel("soft")
         self._reasons = SteadyLabel(dots=True)
         self._projector = QCheckBox()
+        self._projector.setToolTip(texts.PROJECTOR_TIP)
         self._projector.toggled.connect(lambda is_on: None if self._is_drawing else self.projector_taken.emit(is_on))
         self._progress = label("", "soft")
         OnTheme(self._progress, lambda: self._progress.setMinimumHeight(theme.px(32)))  # in one line with the buttons

@@ -1,6 +1,6 @@
 """What is looked for: the search field and the filters under it."""
 
-from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
@@ -128,6 +128,14 @@ class SearchField(QLineEdit):
         self._sign = QLabel(self)
         self.textChanged.connect(self._changed)
         OnTheme(self, self._size)
+
+    def event(self, event: QEvent) -> bool:
+        """Escape empties the field, as long as there is something in it."""
+        is_escape = isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape
+        if is_escape and event.type() == QEvent.Type.ShortcutOverride and self.text():
+            event.accept()
+            return True
+        return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Down:

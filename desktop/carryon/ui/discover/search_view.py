@@ -11,6 +11,8 @@ from carryon.ui.discover.filters import Filters
 from carryon.ui.discover.form import Phase, SearchForm
 from carryon.ui.discover.results import ResultsList
 from carryon.ui.widgets.controls import button, label
+from carryon.ui.widgets.flow import FlowLayout
+from carryon.ui.widgets.pair import Pair
 from carryon.ui.widgets.reason_card import ReasonCard
 from carryon.ui.widgets.spacing import OnTheme, spaced
 
@@ -81,11 +83,7 @@ class SearchView(QWidget):
         column.addWidget(label(texts.TITLE, "title"))
         column.addWidget(self.filters)
         column.addWidget(self._error)
-        head = QHBoxLayout()
-        spaced(head, gap=12)
-        head.addWidget(self._heading, 1)
-        head.addWidget(self._browse)
-        column.addLayout(head)
+        column.addWidget(Pair(self._heading, self._browse, narrow_px=480, gap=12, stretches=(1, 0)))
         self._list_card, self._nothing = self._make_list_card(), self._make_nothing_card()
         column.addWidget(self._list_card)
         column.addWidget(self._nothing)
@@ -112,11 +110,9 @@ class SearchView(QWidget):
         spaced(column, (32, 32, 32, 32), 12)
         column.addWidget(self._nothing_title)
         column.addWidget(self._nothing_text)
-        row = QHBoxLayout()
-        spaced(row, gap=8)
+        row = FlowLayout()
         row.addWidget(self._reset)
         row.addWidget(self._other)
-        row.addStretch(1)
-        column.addLayout(row)
+        column.addLayout(spaced(row))
         column.setAlignment(Qt.AlignmentFlag.AlignTop)
         return card

@@ -56,6 +56,7 @@ DOWNLOAD, USE, FIT, GO_ON = "Download", "Use in chat", "Look closer in Fit", "Go
 SHOW_DOWNLOADS = "Show downloads"
 CONTEXT = "&Context"
 LOOK_AMONG_SAFETENSORS = "Look among safetensors"
+PROJECTOR_TIP = "With it the model sees pictures, or hears."
 FIND_GGUF = "Look for a GGUF of it"
 NOT_KNOWN_YET = "How it fits is not known."
 NOTHING_TO_RUN = "There is nothing in this repository that Carryon could run."
@@ -298,7 +299,7 @@ def projector_bytes(form: RepoForm) -> int:
 
 def projector_text(form: RepoForm) -> str:
     """The check box."""
-    return f"With its &projector, so that it sees pictures ({bytes_text(projector_bytes(form))})"
+    return f"With its &projector ({bytes_text(projector_bytes(form))})"
 
 
 def may_download(form: RepoForm) -> bool:
