@@ -31,10 +31,15 @@ class Trial:
         """The work, for those who drive it themselves."""
         return downloading(self.fetch, **{"patience": QUICK} | options)
 
-    def run(self, **options):
+    def run(self, on_news=lambda _: None, **options):
         """Downloads to the end; the news are kept. Raises what the work raises."""
         self.news = []
-        return drained(self.work(**options), lambda one: self.news.append(one) if one is not None else None)
+
+        def hear(news):
+            self.news += [] if news is None else [news]
+            on_news(news)
+
+        return drained(self.work(**options), hear)
 
     def run_until(self, done_bytes, **options):
         """Downloads until at least so much is here, then closes the work, as a pause does."""

@@ -5,7 +5,9 @@ import re
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-_SECRET = re.compile(r"hf_[A-Za-z0-9]{20,}|(?<=Bearer )[^\s\"']+|(?<=X-Amz-)[^\s\"']+")
+_SECRET = re.compile(
+    r"hf_[A-Za-z0-9]{20,}|(?<=Bearer )[^\s\"']+|(?<=Basic )[^\s\"']+|(?<=X-Amz-)[^\s\"']+|(?<=[?&]Signature=)[^\s\"'&]+"
+)
 
 
 class StrikeSecrets(logging.Filter):
