@@ -50,6 +50,19 @@ def test_a_name_that_means_nothing_says_what_would(library):
     assert "guide" in error.value.hint
 
 
+def test_what_is_only_on_the_hub_says_how_to_get_it(library):
+    with pytest.raises(BadInput, match="no model") as error:
+        models.find("acme/tiny-GGUF:Q4_K_M", library)
+    assert "carryon get acme/tiny-GGUF:Q4_K_M" in error.value.hint
+
+
+def test_what_is_in_the_trash_is_not_listed(library):
+    path = library.models / "a" / "one" / "small-Q4_K_M.gguf"
+    (library.models / ".trash" / "x").mkdir(parents=True)
+    path.rename(library.models / ".trash" / "x" / path.name)
+    assert "small-Q4_K_M" not in [one.name for one in models.library(library)]
+
+
 def test_an_empty_home_has_an_empty_library(carryon_home):
     assert models.library(carryon_home) == ()
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from fakes.header_models import write_split_model
 from fakes.model_shelves import COMMIT, OLD_COMMIT, Disk, sha256_of, tiny_adapter, tiny_model, tiny_projector
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from carryon.base.jobs import Progress, drained
 from carryon.hub import walking
@@ -184,6 +186,26 @@ def test_a_manifest_that_names_no_blob_is_passed_over(scan, disk, manifest):
     place.parent.mkdir(parents=True)
     place.write_text(manifest)
     assert only(scan()).path == blob
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.binary(max_size=300))
+@example(content=b"\0")
+@example(content=b"/\0")
+def test_whatever_others_write_stops_nothing(disk, index, carryon_home, content):
+    """In every file that is read beside the models, and as a model."""
+    tiny_model(disk.gpt4all / "good.gguf")
+    for place in (
+        disk.ollama / "manifests" / "h" / "n" / "m" / "t", disk.jan / "m" / "model.yml", disk.jan / "m" / "model.gguf",
+        disk.gpt4all / "good.gguf.origin.json", disk.person / ".lmstudio" / "settings.json",
+        disk.hugging_face / "models--a--b" / "refs" / "main", disk.person / ".lmstudio-home-pointer",
+        disk.hugging_face / "models--a--b" / "snapshots" / "x" / "m.gguf",
+    ):  # fmt: skip
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+    found = drained(scanning(shelves(carryon_home.models, (), disk.around), index))
+    assert "good" in [one.name for one in found.listed]
+    assert len(found.with_known(drained(checking(found.entries, index, 60))).entries) == len(found.entries)
 
 
 def test_jan_calls_its_models_in_model_yml(scan, disk):

@@ -9,6 +9,7 @@ from carryon.base.errors import BadFile, BadInput
 from carryon.base.paths import Home
 from carryon.gguf.header import Header, read_header
 from carryon.hub.entry import Entry
+from carryon.hub.names import is_reference
 
 GUIDE = "guide"
 _GUIDE_FILE = "guide/guide-Q8_0.gguf"
@@ -98,8 +99,14 @@ def _among_all(named: str, wanted: str, home: Home) -> ModelFile:
     if found:
         names = ", ".join(sorted(_told_apart(one) for one in found))
         raise BadInput(f"“{named}” names several models: {names}.", "Name one of them, or its file.")
-    hint = f"Name a GGUF file, “{GUIDE}”, or a model that “carryon list” shows."
-    raise BadInput(f"There is no model “{named}”.", hint)
+    raise BadInput(f"There is no model “{named}”.", _how(named))
+
+
+def _how(named: str) -> str:
+    """What to do where a name means nothing here."""
+    if is_reference(named):
+        return f"“carryon get {named}” downloads it from the Hub."
+    return f"Name a GGUF file, “{GUIDE}”, or a model that “carryon list” shows."
 
 
 def names_of(entry: Entry) -> frozenset[str]:

@@ -88,7 +88,7 @@ def shelves(own: Path, added: Sequence[Path], around: Surroundings) -> tuple[She
     """Every folder to look into, Carryon's first, those a person added last; whether it is there is seen later."""
     found = [Shelf(Program.CARRYON, own), *_of_programs(around), *(Shelf(Program.FOLDER, one) for one in added)]
     by_root: dict[Path, Shelf] = {}
-    for shelf in found:
+    for shelf in (one for one in found if "\0" not in str(one.root)):
         by_root.setdefault(Path(os.path.normpath(shelf.root.absolute())), shelf)
     return tuple(Shelf(shelf.program, root) for root, shelf in by_root.items())
 
@@ -115,13 +115,13 @@ def _rooted(place: str, around: Surroundings) -> Path | None:
 def _chosen_in_lm_studio(person: Path) -> Iterator[Path]:
     """Where LM Studio was moved to: its home by a pointer file, its models by a setting."""
     homes = [person / ".lmstudio", person / ".cache" / "lm-studio"]
-    pointed = small_text(person / ".lmstudio-home-pointer", _LARGEST_SETTING_BYTES).strip()
-    if pointed:
-        homes.insert(0, Path(pointed))
-        yield Path(pointed) / "models"
+    pointed = Path(small_text(person / ".lmstudio-home-pointer", _LARGEST_SETTING_BYTES).strip())
+    if pointed.is_absolute():
+        homes.insert(0, pointed)
+        yield pointed / "models"
     for one in homes:
         with suppress(ValueError, RecursionError):
             told = json.loads(small_text(one / "settings.json", _LARGEST_SETTING_BYTES) or "null")
             folder = told.get("downloadsFolder") if isinstance(told, dict) else None
-            if isinstance(folder, str) and folder:
+            if isinstance(folder, str) and Path(folder).is_absolute():
                 yield Path(folder)

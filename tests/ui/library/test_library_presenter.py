@@ -219,6 +219,29 @@ def test_a_folder_that_is_none_says_so(desk, tmp_path):
     assert "no folder" in desk.page.said[-1][0]
 
 
+def test_an_added_folder_without_models_can_be_chosen_and_removed(desk, full, tmp_path):
+    (tmp_path / "mine").mkdir()
+    presenter = desk.open()
+    presenter.add_folder(tmp_path / "mine")
+    desk.main.run_until(lambda: tmp_path / "mine" in desk.form.places)
+    presenter.show_place(tmp_path / "mine")
+    assert desk.form.rows == ()
+    presenter.remove_folder(tmp_path / "mine")
+    desk.main.run_until(lambda: tmp_path / "mine" not in desk.form.places)
+    assert desk.form.place is None
+
+
+def test_an_added_folder_that_is_gone_is_named(desk, full, tmp_path):
+    (tmp_path / "mine").mkdir()
+    presenter = desk.open()
+    presenter.add_folder(tmp_path / "mine")
+    desk.main.run_until(lambda: tmp_path / "mine" in desk.form.places)
+    (tmp_path / "mine").rmdir()
+    presenter.watch()
+    desk.main.run_until(lambda: texts.troubles(desk.form) != ())
+    assert str(tmp_path / "mine") in texts.troubles(desk.form)[0]
+
+
 # duplicates and fields
 
 

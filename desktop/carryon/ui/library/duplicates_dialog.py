@@ -90,7 +90,7 @@ class DuplicatesDialog(QDialog):
 
     def _group(self, copies: Copies) -> QFrame:
         card = QFrame()
-        card.setObjectName("copies")
+        card.setObjectName("card")
         column = QVBoxLayout(card)
         spaced(column, (16, 12, 16, 12), 8)
         size = bytes_text(copies.entries[0].size_bytes)

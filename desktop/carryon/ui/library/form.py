@@ -58,11 +58,11 @@ class Form:
 
     @property
     def places(self) -> tuple[Place, ...]:
-        """Where models lie: the choices of the filter."""
-        found: dict[Place, None] = {None: None}
-        for one in self.state.entries:
-            found[place_of(one.shelf)] = None
-        return tuple(found)
+        """The choices of the filter: where models lie, and the folders that the person added."""
+        looked = self.state.scan.looked if self.state.scan else ()
+        added = [one.shelf for one in looked if one.shelf.program is Program.FOLDER]
+        shelves = [*(one.shelf for one in self.state.entries), *added]
+        return tuple(dict.fromkeys((None, *map(place_of, shelves))))
 
     @property
     def is_empty(self) -> bool:

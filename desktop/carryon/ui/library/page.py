@@ -28,7 +28,6 @@ from carryon.ui.library import texts
 from carryon.ui.library.detail import Detail
 from carryon.ui.library.form import Column, Form, Place
 from carryon.ui.library.presenter import LibraryPresenter
-from carryon.ui.library.style import library_style
 from carryon.ui.library.table import EntryTable
 from carryon.ui.widgets.controls import button, icon_button, label
 from carryon.ui.widgets.flow import FlowLayout
@@ -38,8 +37,6 @@ from carryon.ui.widgets.spacing import OnTheme, sized, spaced
 
 if TYPE_CHECKING:
     from carryon.ui.library.duplicates_dialog import DuplicatesDialog
-
-theme.extend(library_style)
 
 WATCH_MS = 3000  # what other programs do is seen within this time
 SEARCH_AFTER_MS = 120
@@ -204,7 +201,6 @@ class LibraryPage(QWidget):
 
     def _models(self) -> QWidget:
         self._splitter = QSplitter()
-        self._splitter.setObjectName("library")
         self._splitter.setChildrenCollapsible(False)
         OnTheme(self._splitter, lambda: self._splitter.setHandleWidth(theme.px(12)))
         for widget in (self._table, self._detail):
@@ -297,8 +293,9 @@ class LibraryPage(QWidget):
 
     def _draw_head(self, form: Form) -> None:
         self._total.setText(texts.total_text(form))
-        for widget in (self._search, self._filter, self._duplicates, self._add_folder, self._again):
+        for widget in (self._search, self._duplicates, self._add_folder, self._again):
             widget.setVisible(not form.is_empty)
+        self._filter.setVisible(len(form.places) > 1)
         self._stop_looking.setVisible(isinstance(form.place, Path))
         if form.places != self._places:
             self._places = form.places

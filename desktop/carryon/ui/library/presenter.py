@@ -178,8 +178,7 @@ class LibraryPresenter:
         before = {one.path: (one.size_bytes, one.modified_s) for one in self.form.state.entries}
         changed = {one.path for one in state.entries if before.get(one.path) != (one.size_bytes, one.modified_s)}
         judged = {path: answer for path, answer in self.form.judged.items() if path not in changed}
-        places = {None, *Form(state=state).places}
-        place = self.form.place if self.form.place in places or not state.entries else None
+        place = self.form.place if self.form.place in Form(state=state).places else None
         self._show(state=state, judged=judged, place=place)
         if changed:
             self._judge_more()

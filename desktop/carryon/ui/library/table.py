@@ -160,13 +160,14 @@ class EntryTable(QTableView):
             self._waiting = lambda: self.show_rows(rows, selected, has_gpu=has_gpu)
             return
         self._is_drawing = True
-        scrolled = self.verticalScrollBar().value()
+        scrolled, before = self.verticalScrollBar().value(), self.entries.rows
         is_other = self.entries.show_rows(rows, has_gpu=has_gpu)
+        if self.entries.rows != before:
+            self._fit_columns()
         place = self.entries.place_of(selected)
         if place != self.currentIndex().row():
             self.setCurrentIndex(self.entries.index(place, Column.NAME))
         if is_other:
-            self._fit_columns()
             self.verticalScrollBar().setValue(scrolled)
             self._seeing.start()
         self._is_drawing = False

@@ -170,7 +170,10 @@ def troubles(form: Form) -> tuple[str, ...]:
     """Folders that could not be looked at."""
     if form.state.scan is None:
         return ()
-    return tuple(f"{one.trouble.message} {one.trouble.hint}" for one in form.state.scan.looked if one.trouble)
+    looked = form.state.scan.looked
+    gone = [one.shelf.root for one in looked if one.shelf.program is Program.FOLDER and not one.is_there]
+    said = (f"{one.trouble.message} {one.trouble.hint}" for one in looked if one.trouble)
+    return (*said, *(f"The folder {path_text(one)}, which you added, is not there now." for one in gone))
 
 
 def facts(entry: Entry) -> tuple[tuple[str, str], ...]:
