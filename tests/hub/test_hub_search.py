@@ -1,6 +1,7 @@
 """Searching a Hub on this machine: what is asked, what comes back, and answers that no Hub should give."""
 
 import json
+import threading
 import time
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from carryon.base.errors import NoAccess, Offline
 from carryon.base.jobs import drained
+from carryon.hub import asking as asking_module
 from carryon.hub.asking import REACHED_WITHIN_S, Question, asking
 from carryon.hub.model_json import found_model, found_models
 from carryon.hub.names import Reference
@@ -180,6 +182,19 @@ def test_a_dead_hub_is_told_in_a_sentence_and_in_time():
     assert time.monotonic() - began_s < REACHED_WITHIN_S + 0.5
     assert caught.value.message.endswith(".")
     assert caught.value.hint
+
+
+def test_a_look_up_that_takes_for_ever_counts_as_offline(monkeypatch):
+    class NobodyThere:
+        is_connecting = True
+
+    monkeypatch.setattr(asking_module, "REACHED_WITHIN_S", 0.3)
+    ended = threading.Event()
+    began_s = time.monotonic()
+    with pytest.raises(Offline, match="does not answer"):
+        drained(asking_module._reached(Site(), NobodyThere(), lambda: ended.wait(20)))
+    ended.set()
+    assert time.monotonic() - began_s < 1
 
 
 def test_a_wrong_token_is_told(hub):

@@ -126,7 +126,7 @@ def _connected(site: Site) -> Iterator[Connection]:
 
 def _reached(site: Site, connection: Connection, ask: Callable[[], T]) -> Generator[None, None, T]:
     """What `ask` returns. Raises Offline where nobody was reached in time."""
-    began_s = time.monotonic()
+    reached_s = time.monotonic()
     call = aside(ask, _HEARTBEAT_S)
     try:
         while True:
@@ -135,7 +135,10 @@ def _reached(site: Site, connection: Connection, ask: Callable[[], T]) -> Genera
             except StopIteration as end:
                 result: T = end.value
                 return result
-            if connection.is_connecting and time.monotonic() - began_s > REACHED_WITHIN_S:
+            now_s = time.monotonic()
+            if not connection.is_connecting:
+                reached_s = now_s
+            if now_s - reached_s > REACHED_WITHIN_S:
                 raise Offline(f"{site.host} does not answer.", "Check that this computer is online.")
             yield None
     finally:

@@ -7,6 +7,7 @@ from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QStackedWidget
 
 from carryon.app.download_list import Download
+from carryon.app.fits_here import moved
 from carryon.app.fitting import refreshed
 from carryon.app.host import LoadedModel, ModelState, NoModel
 from carryon.app.services import Services
@@ -21,8 +22,6 @@ from carryon.ui.discover.repo_presenter import RepoPresenter
 from carryon.ui.discover.repo_view import RepoView
 from carryon.ui.discover.search_view import SearchView
 from carryon.ui.markdown.links import open_link
-
-NOTICED_BYTES = 256 << 20  # memory that other programs take or give back without a new plan
 
 
 class DiscoverPage(QStackedWidget):
@@ -61,7 +60,7 @@ class DiscoverPage(QStackedWidget):
 
     def set_use(self, use: MemoryUse | None) -> None:
         """How full this machine's memories are now; what hardly differs does not disturb the page."""
-        if use is None or (self._use is not None and not _differ(self._use, use)):
+        if use is None or (self._use is not None and not moved(self._use, use)):
             return
         self._use = use
         self._place_anew()
@@ -171,10 +170,3 @@ class DiscoverPage(QStackedWidget):
         place: Place = self._services.fitting.site(now, ready)
         self.searching.set_place(place, has_gpu=bool(place.rooms.gpus))
         self.repository.set_place(place)
-
-
-def _differ(one: MemoryUse, other: MemoryUse) -> bool:
-    """Whether any memory is noticeably fuller or emptier."""
-    pairs = [(one.ram.available_bytes, other.ram.available_bytes)]
-    pairs += [(gpu.used_bytes or 0, same.used_bytes or 0) for gpu, same in zip(one.gpus, other.gpus, strict=False)]
-    return len(one.gpus) != len(other.gpus) or any(abs(old - new) > NOTICED_BYTES for old, new in pairs)

@@ -88,7 +88,7 @@ class ResultsList(QListView):
         self.setAccessibleName(texts.RESULTS)
         self.lines = LinesModel()
         self.setModel(self.lines)
-        self.setItemDelegate(_Lines(self))
+        self.setItemDelegate(LineDelegate(self))
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setMouseTracking(True)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
@@ -138,7 +138,7 @@ class ResultsList(QListView):
             self.end_reached.emit()
 
 
-class _Lines(QStyledItemDelegate):
+class LineDelegate(QStyledItemDelegate):
     """Paints a line: name and owner, facts under them, the badge at the right."""
 
     def __init__(self, view: ResultsList) -> None:
