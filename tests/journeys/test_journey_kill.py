@@ -24,6 +24,7 @@ from carryon.app.models import ModelFile
 from carryon.app.host import LoadWish
 from pathlib import Path
 from carryon.ui import application
+from carryon.ui.pages import Page
 
 opened = application.open_window
 
@@ -31,7 +32,7 @@ def and_ask(app, services):
     window = opened(app, services)
     def model_turned(state):
         if isinstance(state, LoadedModel):
-            window.show_page(0)
+            window.show_page(Page.CHAT)
             window.chat.presenter.send("my question")
     services.host.listen(model_turned)
     services.host.load(LoadWish(ModelFile(Path("x.gguf"), "x", "x.gguf"), 8192, 0))

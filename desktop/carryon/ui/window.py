@@ -87,7 +87,7 @@ class Window(QMainWindow):
         self.page = page
         self.rail.show_current(PLACES.get(page))
         widget = self.pages.open(page, self.status.use)
-        self.memory.hide()
+        self._close_panels()
         self._show_banners()
         widget.setFocus()
 
@@ -308,6 +308,11 @@ class Window(QMainWindow):
         if self.page != Page.CHAT:
             self.show_page(Page.CHAT)
         act()
+
+    def _close_panels(self) -> None:
+        self.memory.hide()
+        if "downloads_panel" in vars(self):
+            self.downloads_panel.hide()
 
     def _escape(self) -> None:
         if self.memory.isVisible():
