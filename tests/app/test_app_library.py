@@ -112,6 +112,12 @@ def test_a_model_that_is_loaded_has_a_date(desk, own):
     desk.main.run_until(lambda: bool(desk.library.entries and desk.library.entries[0].last_used_s))
 
 
+def test_a_load_before_anybody_asked_for_the_library_looks_at_nothing(desk, own):
+    desk.library.used(own)
+    assert not desk.library.state.is_scanning
+    assert desk.look()[0].last_used_s
+
+
 # names
 
 

@@ -63,6 +63,12 @@ def test_what_is_in_the_trash_is_not_listed(library):
     assert "small-Q4_K_M" not in [one.name for one in models.library(library)]
 
 
+@pytest.mark.parametrize("named", ["", "~nobody-has-this-name/x", "a\0b", "x" * 5000])
+def test_a_name_that_no_file_can_have_is_told_in_words(carryon_home, named):
+    with pytest.raises((BadInput, BadFile)):
+        models.find(named, carryon_home)
+
+
 def test_an_empty_home_has_an_empty_library(carryon_home):
     assert models.library(carryon_home) == ()
 

@@ -111,7 +111,8 @@ class Library:
     def used(self, path: Path) -> None:
         """Keeps that a model is loaded now."""
         self._index.used(path)
-        self.refresh()
+        if self.state.scan is not None:  # else nobody has asked for the library yet
+            self.refresh()
 
     def rename(self, entry: Entry, name: str) -> Renamed:
         """Another name: for the files where they are Carryon's, else only in this library. Raises BadInput, BadFile."""

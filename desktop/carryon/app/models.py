@@ -6,6 +6,7 @@ from pathlib import Path
 
 from carryon.app.model_trash import TRASH
 from carryon.base.errors import BadFile, BadInput
+from carryon.base.files import disk_errors
 from carryon.base.paths import Home
 from carryon.gguf.header import Header, read_header
 from carryon.hub.entry import Entry
@@ -59,15 +60,16 @@ def library(home: Home) -> tuple[ModelFile, ...]:
 def find(named: str, home: Home) -> ModelFile:
     """The model a person names: 'guide', a file, a name in the library, or what is here of a repository on the Hub.
 
-    Raises BadInput when there is none, or more than one.
+    Raises BadInput when there is none, or more than one, BadFile when it may not be looked at.
     """
     if named == GUIDE:
         return guide()
-    path = Path(named).expanduser()
-    if path.is_file():
-        return ModelFile(path.absolute(), path.stem, str(path.absolute()))
-    if path.exists() and not path.is_dir():
-        raise BadInput(f"“{named}” is no ordinary file.", "Name a GGUF file on a disk.")
+    path = _expanded(named)
+    with disk_errors(path):
+        if path.is_file():
+            return ModelFile(path.absolute(), path.stem, str(path.absolute()))
+        if path.exists() and not path.is_dir():
+            raise BadInput(f"“{named}” is no ordinary file.", "Name a GGUF file on a disk.")
     wanted = named.lower().removesuffix(".gguf")
     found = [one for one in library(home) if wanted in _names(one, home)]
     if len(found) == 1:
@@ -87,6 +89,14 @@ def facts(file: ModelFile) -> ModelFacts:
             "Choose a model file; adapters and projectors are loaded with one.",
         )
     return ModelFacts(file, header.architecture, header.n_layers, header.n_ctx_train, header.size_bytes)
+
+
+def _expanded(named: str) -> Path:
+    """With the person's folder for “~”; of somebody who does not exist it stays as it is."""
+    try:
+        return Path(named).expanduser()
+    except RuntimeError:
+        return Path(named)
 
 
 def _among_all(named: str, wanted: str, home: Home) -> ModelFile:

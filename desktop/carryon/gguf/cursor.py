@@ -39,6 +39,9 @@ class Source(Protocol):
     @property
     def size_bytes(self) -> int: ...
 
+    @property
+    def here_bytes(self) -> int: ...
+
     def read(self, offset: int, at_least: int, at_most: int) -> bytes: ...
 
 
@@ -48,6 +51,10 @@ class WholeFile:
 
     file: BinaryIO
     size_bytes: int
+
+    @property
+    def here_bytes(self) -> int:
+        return self.size_bytes
 
     def read(self, offset: int, at_least: int, at_most: int) -> bytes:
         """Up to `at_most` bytes from `offset`."""
@@ -61,6 +68,10 @@ class Prefix:
 
     content: bytes
     size_bytes: int
+
+    @property
+    def here_bytes(self) -> int:
+        return len(self.content)
 
     def read(self, offset: int, at_least: int, at_most: int) -> bytes:
         """Up to `at_most` bytes from `offset`. Raises PrefixEnds when fewer than `at_least` of them are here."""
@@ -118,6 +129,8 @@ class Cursor:
     def skip_texts(self, count: int) -> None:
         """Steps over texts: the one hot loop of a header (a vocabulary has 300,000 of them), so it is kept bare."""
         length_at = struct.Struct(self.order + "Q").unpack_from
+        if self.offset + 8 * count > self._source.here_bytes:  # their lengths alone are more than there is
+            self._have(8 * count)
         while count:
             self._have(8)
             window, at, last = self._window, self._at, len(self._window) - 8

@@ -158,10 +158,11 @@ def read_first_facts(path: Path) -> FirstFacts:
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     """A file and nothing else: opening a pipe would wait for ever, and a device has no end."""
-    if path.is_dir():
-        raise BadFile(f"{path} is a folder, not a model.", "Choose a GGUF file in it.")
-    if path.exists() and not path.is_file():
-        raise BadFile(f"{path} is not a file.", _ANOTHER_FILE)
+    with disk_errors(path):  # whether it is there may not even be asked
+        if path.is_dir():
+            raise BadFile(f"{path} is a folder, not a model.", "Choose a GGUF file in it.")
+        if path.exists() and not path.is_file():
+            raise BadFile(f"{path} is not a file.", _ANOTHER_FILE)
     with disk_errors(path), path.open("rb") as file:
         yield file
 

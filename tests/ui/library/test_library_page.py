@@ -7,7 +7,7 @@ from fakes import machines
 from fakes.model_shelves import tiny_model
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QMessageBox, QPushButton, QToolButton
+from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QMenu, QMessageBox, QPushButton, QToolButton
 
 from carryon.base.settings import Theme
 from carryon.hub.scanning import Scan
@@ -152,6 +152,17 @@ def test_a_click_on_a_title_sorts_and_another_one_turns_it(make_page, full, qtbo
         orders.append(page.presenter.form.is_descending)
     assert sorted(orders) == [False, True]
     assert sorted(names(page)) == sorted(before)
+
+
+def test_the_menu_sorts_too(make_page, full, qtbot):
+    page, menu = make_page(), QMenu()
+    page._add_orders(menu)
+    checked = [one.text() for one in menu.actions() if one.isChecked()]
+    assert checked == ["Name"]
+    menu.actions()[Column.SIZE].trigger()
+    assert (page.presenter.form.column, page.presenter.form.is_descending) == (Column.SIZE, False)
+    menu.actions()[Column.NAME].trigger()
+    assert (page.presenter.form.column, page.presenter.form.is_descending) == (Column.NAME, True)
 
 
 def test_the_largest_come_first_when_asked(make_page, full, qtbot):

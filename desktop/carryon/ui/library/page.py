@@ -339,8 +339,24 @@ class LibraryPage(QWidget):
         if entry.is_own:
             menu.addSeparator()
             menu.addAction(texts.TO_TRASH, self._to_trash).setShortcut("Del")
+        menu.addSeparator()
+        self._add_orders(menu.addMenu(texts.SORT_BY))
         menu.exec(where)
         menu.deleteLater()
+
+    def _add_orders(self, menu: QMenu) -> None:
+        """What a click on a title does, for the keyboard."""
+        form = self.presenter.form
+        for column, title in zip(Column, texts.COLUMNS, strict=True):
+            action = menu.addAction(title)
+            action.setCheckable(True)
+            action.setChecked(column is form.column)
+            is_descending = column is form.column and not form.is_descending
+            action.triggered.connect(
+                lambda _, column=column, is_descending=is_descending: self.presenter.sort(
+                    column, is_descending=is_descending
+                )
+            )
 
     def _use(self) -> None:
         if self._entry and self._entry.is_usable:

@@ -35,6 +35,7 @@ USE, FIT, RENAME, SHOW_FOLDER, COPY_PATH = "Use in chat", "Fit", "Rename", "Show
 METADATA, TO_TRASH = "All fields…", "Move to trash"
 COPIED_FACTS = ("Repository", "Revision", "SHA-256", "File")  # they get a button that copies them
 COPIED = "Copied."
+SORT_BY = "Sort by"
 EMPTY_TRASH, STOP_LOOKING = "Empty the trash…", "Look there no more"
 CLEAR_SEARCH = "Show all models"
 NOTHING_CHOSEN = "Choose a model to see what it is, where it came from and how it would run here."
