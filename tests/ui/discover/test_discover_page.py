@@ -241,8 +241,9 @@ def test_another_row_and_another_context_are_planned_at_once(add_model, make_pag
     assert form.chosen == "Q8_0"
     assert form.fit.verdict is Verdict.SPLIT
     assert "8.7 GB" in said(page)
+    page._repo.answer.context_chosen.emit(16384)
     page._repo.answer.context_chosen.emit(32768)
-    assert page.repository.form.fit.placement.n_ctx == 32768
+    until(lambda: page.repository.form.fit.placement.n_ctx == 32768)
     assert page.repository.form.chosen == "Q8_0"
 
 

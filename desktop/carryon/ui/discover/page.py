@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QStackedWidget
 
@@ -23,6 +23,8 @@ from carryon.ui.discover.repo_view import RepoView
 from carryon.ui.discover.search_view import SearchView
 from carryon.ui.markdown.links import open_link
 
+FRAME_MS = 16
+
 
 class DiscoverPage(QStackedWidget):
     """Joins the two views and their presenters; both show the fit of this machine."""
@@ -40,6 +42,9 @@ class DiscoverPage(QStackedWidget):
         self._machine: Machine | None = None
         self._use: MemoryUse | None = None
         self._shown_wish = SearchWish()
+        self._n_ctx = 0
+        self._context_rest = QTimer(self, singleShot=True, interval=FRAME_MS)
+        self._context_rest.timeout.connect(lambda: self.repository.set_context(self._n_ctx))
         self._list, self._repo = SearchView(), RepoView()
         self.addWidget(self._list)
         self.addWidget(self._repo)
@@ -118,7 +123,7 @@ class DiscoverPage(QStackedWidget):
         self._repo.gguf_wanted.connect(self._find_gguf)
         self._repo.quant_chosen.connect(lambda quant: self.repository.choose_quant(quant))
         self._repo.all_wanted.connect(lambda is_wanted: self.repository.show_all(is_wanted))
-        answer.context_chosen.connect(lambda n_ctx: self.repository.set_context(n_ctx))
+        answer.context_chosen.connect(self._context_moved)
         answer.projector_taken.connect(lambda is_on: self.repository.take_projector(is_on))
         answer.download_wanted.connect(self._download)
         answer.downloads_wanted.connect(self.downloads_wanted)
@@ -127,6 +132,12 @@ class DiscoverPage(QStackedWidget):
         for keys, act in (("Ctrl+F", self.focus_search), ("/", self.focus_search), ("Alt+Left", self.back)):
             shortcut = QShortcut(QKeySequence(keys), self, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
             shortcut.activated.connect(act)
+
+    def _context_moved(self, n_ctx: int) -> None:
+        """Of the steps that a slider passes in a moment only the last is planned for."""
+        self._n_ctx = n_ctx
+        if not self._context_rest.isActive():
+            self._context_rest.start()
 
     def _open_found(self, found: FoundModel) -> None:
         self.open_repository(Reference(found.repo_id))
