@@ -55,7 +55,7 @@ def own(carryon_home):
 def test_the_table_fits_a_terminal(carryon, own, disk, monkeypatch):
     tiny_model(disk.lm_studio / "o" / "r" / f"{'a-very-long-name-' * 6}Q4_K_M.gguf")
     disk.in_ollama("llama3.2", "3b")
-    monkeypatch.setattr("carryon.cli.list._width", lambda: 80)
+    monkeypatch.setattr("carryon.cli.columns.width", lambda: 80)
     lines = carryon("list").out.splitlines()
     assert max(map(len, lines)) <= 80
     assert lines[0].split() == ["NAME", "QUANT", "SIZE", "WHERE"]

@@ -3,7 +3,6 @@
 import argparse
 import json
 import shlex
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from carryon.base.errors import AppError, BadInput
 from carryon.base.jobs import drained
 from carryon.base.log import start_log
 from carryon.base.paths import Home
+from carryon.cli import columns
 from carryon.cli.fit_report import as_json, as_text
 from carryon.cli.loading import this_home, tokens, whole
 from carryon.fit.answers import Fit, Plan, Site, Wishes
@@ -156,9 +156,4 @@ def _print(arguments: argparse.Namespace, subject: Subject, made: Plan) -> None:
     else:
         asked = ["carryon", "fit", arguments.source]
         asked += ["--machine", str(arguments.machine)] if arguments.machine else []
-        print(as_text(subject, made, shlex.join(asked), _width()))
-
-
-def _width() -> int:
-    """Of the terminal; what is written into a file or another program has room for all."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
+        print(as_text(subject, made, shlex.join(asked), columns.width()))

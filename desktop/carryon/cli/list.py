@@ -2,13 +2,13 @@
 
 import argparse
 import json
-import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from carryon.app.library import scanned
 from carryon.base.units import bytes_text
+from carryon.cli import columns
 from carryon.cli.loading import this_home
 from carryon.hub.entry import Entry
 from carryon.hub.library_words import PROGRAMS, path_text, quant_text, where_text
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"models": [entry_json(one) for one in scan.listed]}, indent=2))
     else:
-        print(_table(scan.listed, _width()) if scan.listed else _nothing(scan))
+        print(_table(scan.listed, columns.width()) if scan.listed else _nothing(scan))
         for one in scan.looked:
             if one.trouble:
                 print(f"carryon: {one.trouble.message} {one.trouble.hint}", file=sys.stderr)
@@ -93,16 +93,8 @@ def _table(entries: Sequence[Entry], width: int) -> str:
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     name, quant, size, where = row
     return _GAP.join(
-        (_cut(name, widths[0]).ljust(widths[0]), quant.ljust(widths[1]), size.rjust(widths[2]), where)
+        (columns.cut(name, widths[0]).ljust(widths[0]), quant.ljust(widths[1]), size.rjust(widths[2]), where)
     ).rstrip()
-
-
-def _cut(text: str, width: int) -> str:
-    """Without its middle where it is too long: the end tells quants apart."""
-    if len(text) <= width:
-        return text
-    before = (width - 1) // 2
-    return f"{text[:before]}…{text[len(text) - (width - 1 - before) :]}"
 
 
 def _in_order(entries: Sequence[Entry]) -> list[Entry]:
@@ -115,8 +107,3 @@ def _nothing(scan: Scan) -> str:
         f"There is no model on this disk yet. Looked into: {', '.join(programs)}.\n"
         "“carryon get owner/name” downloads one; “carryon run guide” needs none."
     )
-
-
-def _width() -> int:
-    """Of the terminal; what is written into a file or another program has room for all."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000

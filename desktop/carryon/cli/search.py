@@ -2,8 +2,6 @@
 
 import argparse
 import json
-import shutil
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +11,7 @@ from carryon.base.jobs import drained
 from carryon.base.log import start_log
 from carryon.base.settings import SettingsFile
 from carryon.base.units import bytes_text
+from carryon.cli import columns
 from carryon.cli.loading import this_home
 from carryon.hub.names import Reference
 from carryon.hub.quants import GgufFiles, gguf_files
@@ -92,7 +91,7 @@ def _show_models(site: Site, wish: SearchWish, limit: int, *, is_json: bool) -> 
     if is_json:
         print(json.dumps({"models": [model_json(one) for one in models]}, indent=2))
     elif models:
-        print(table(models, _width()))
+        print(table(models, columns.width()))
     else:
         print(f"Nothing was found on {site.host}. Try fewer or other words, or --safetensors.")
 
@@ -173,18 +172,5 @@ def _cells(found: FoundModel) -> tuple[str, ...]:
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     name, params, downloads, updated, licence = row
-    cells = (_cut(name, widths[0]).ljust(widths[0]), params.rjust(widths[1]), downloads.rjust(widths[2]))
+    cells = (columns.cut(name, widths[0]).ljust(widths[0]), params.rjust(widths[1]), downloads.rjust(widths[2]))
     return _GAP.join((*cells, updated.ljust(widths[3]), licence)).rstrip()
-
-
-def _cut(text: str, width: int) -> str:
-    """Without its middle where it is too long: the end tells variants apart."""
-    if len(text) <= width:
-        return text
-    before = (width - 1) // 2
-    return f"{text[:before]}…{text[len(text) - (width - 1 - before) :]}"
-
-
-def _width() -> int:
-    """Of the terminal; what is written into a file or another program has room for all."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
