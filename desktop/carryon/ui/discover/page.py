@@ -44,7 +44,7 @@ class DiscoverPage(QStackedWidget):
         self._shown_wish = SearchWish()
         self._n_ctx = 0
         self._context_rest = QTimer(self, singleShot=True, interval=FRAME_MS)
-        self._context_rest.timeout.connect(lambda: self.repository.set_context(self._n_ctx))
+        self._context_rest.timeout.connect(self._plan_for_context)
         self._list, self._repo = SearchView(), RepoView()
         self.addWidget(self._list)
         self.addWidget(self._repo)
@@ -138,6 +138,9 @@ class DiscoverPage(QStackedWidget):
         self._n_ctx = n_ctx
         if not self._context_rest.isActive():
             self._context_rest.start()
+
+    def _plan_for_context(self) -> None:
+        self.repository.set_context(self._n_ctx)
 
     def _open_found(self, found: FoundModel) -> None:
         self.open_repository(Reference(found.repo_id))
