@@ -60,7 +60,9 @@ class FakeHub:
     crowd      most=N                           the CDN answers 403 while it is sending N bodies already
     """
 
-    def __init__(self, host="127.0.0.1", page=1000, url_ttl=3600.0, stream_chunk=256 * 1024, ports=(0, 0)):
+    def __init__(
+        self, host="127.0.0.1", page=1000, url_ttl=3600.0, stream_chunk=256 * 1024, ports=(0, 0), link_bytes_per_s=None
+    ):
         self.repos: dict[str, Repo] = {}
         self.faults: list[Fault] = []
         self.log: list[dict] = []
@@ -69,6 +71,7 @@ class FakeHub:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._n_sending = {"hub": 0, "cdn": 0}
+        self.link_bytes_per_s, self._link_free_at_s = link_bytes_per_s, 0.0
         self.hub_srv = _Server((host, ports[0]), answering(self, AnsweringHub))
         self.cdn_srv = _Server((host, ports[1]), answering(self, AnsweringCdn))
         self.host = host
@@ -156,6 +159,16 @@ class FakeHub:
         """Waits, and says whether the hub ended meanwhile."""
         return seconds > 0 and self._stop.wait(seconds)
 
+    def pace(self, n_bytes):
+        """Waits until so many bytes have gone over the one link that all connections share."""
+        if not self.link_bytes_per_s:
+            return
+        with self._lock:
+            now_s = time.monotonic()
+            self._link_free_at_s = max(self._link_free_at_s, now_s - 0.005) + n_bytes / self.link_bytes_per_s
+            left_s = self._link_free_at_s - now_s
+        self.wait(left_s)
+
     @contextmanager
     def sending(self, side):
         """A body on its way."""
@@ -182,10 +195,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size-mb", type=int, default=64)
     parser.add_argument("--file", type=Path, help="serve this file instead of made-up bytes")
+    parser.add_argument("--link-mb-per-s", type=float, help="as fast as this link, all connections together")
     options = parser.parse_args()
     size_bytes = 0 if options.file else options.size_mb << 20
     model = Blob(file=options.file, size=size_bytes, seed=1, name="m.gguf")
-    with FakeHub() as hub, suppress(KeyboardInterrupt):
+    link_bytes_per_s = options.link_mb_per_s and options.link_mb_per_s * 1e6
+    with FakeHub(link_bytes_per_s=link_bytes_per_s) as hub, suppress(KeyboardInterrupt):
         repo = hub.add_repo("acme/tiny-GGUF", {"tiny-Q4_K_M.gguf": model, "README.md": b"# tiny\n"}, downloads=10)
         print(f"export HF_ENDPOINT={hub.url}  # acme/tiny-GGUF at {repo.refs['main']}", flush=True)
         sys.stdin.read()  # until the parent goes

@@ -157,7 +157,7 @@ class Answering(BaseHTTPRequestHandler):
     def _send_body(self, blob, start, length, code):
         cut = self.fault("cut") or self.fault("fin") or self.fault("stall")
         sent = length if cut is None else min(length, cut.get("after", 0))
-        if blob.file and not self.active:
+        if blob.file and not self.active and not self.hub.link_bytes_per_s:
             self._send_file(blob, start, sent)
         elif not self._send_bytes(blob, start, sent, code):
             self.reset()
@@ -181,6 +181,7 @@ class Answering(BaseHTTPRequestHandler):
             data = blob.read(at + shift, n_bytes)
             self.wfile.write(self._corrupted(at, data if len(data) == n_bytes else bytes(data).ljust(n_bytes, b"\0")))
             self.row["sent"] += n_bytes
+            self.hub.pace(n_bytes)
             if slow and self.hub.wait(self.row["sent"] / slow["bps"] - (time.monotonic() - began_s)):
                 return False
         return True

@@ -13,8 +13,11 @@ from carryon.hub.sidecar import Identity, Record, forget, keep, kept, sidecar_fi
 IDENTITY = Identity("e" * 64, f"sha256:{'e' * 64}", 1000)
 RECORD = Record(IDENTITY, ((0, 10), (20, 1000)), 100, ("0" * 16, "f" * 16))
 FIELDS = ["version", "size_bytes", "done", "marks", "mark_bytes", "etag", "sum"]
-json_values = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.floats(), lambda inner: (
-    st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4)))  # fmt: skip
+words = st.text(max_size=5)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | words | st.floats(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=4),
+)
 
 
 @pytest.fixture
