@@ -52,6 +52,11 @@ def test_unsafe_names_are_left_out_and_counted(hub):
     assert opened.n_unsafe == 7
 
 
+def test_what_nobody_would_fetch_is_not_missed(hub):
+    hub.add_repo("a/m-GGUF", {".gitattributes": b"x", "m.gguf": b"x", ".github/run.sh": b"x"})
+    assert _open(hub).n_unsafe == 0
+
+
 @pytest.mark.parametrize(
     "entry",
     [None, 5, "x", [], {}, {"type": "file"}, {"type": "file", "path": 5, "size": 1}, {"type": "file", "path": "a"},

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from carryon.base.errors import AppError
-from carryon.hub.names import repo_id_of, safe_parts
+from carryon.hub.names import is_fetched, repo_id_of, safe_parts
 from carryon.hub.repo import Format, FoundModel, Gate, RepoFile
 
 _LONGEST_WORD = 120
@@ -64,10 +64,10 @@ def repo_files(told: Iterable[Any]) -> tuple[tuple[RepoFile, ...], int]:
         if not isinstance(entry, dict) or entry.get("type") != "file":
             continue
         file = _repo_file(entry)
-        if file is None or file.path.casefold() in files:
-            n_unsafe += 1
-        else:
+        if file is not None and file.path.casefold() not in files:
             files[file.path.casefold()] = file
+        elif is_fetched(str(entry.get("path"))):  # every repository has a .gitattributes, which nobody misses
+            n_unsafe += 1
     return tuple(files.values()), n_unsafe
 
 

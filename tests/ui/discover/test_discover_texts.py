@@ -48,6 +48,14 @@ def test_a_line_says_what_a_choice_depends_on():
     assert texts.facts(LINES[1], TODAY) == ""
 
 
+def test_the_tip_says_what_the_signs_mean():
+    gated = Line(FoundModel("a/b", frozenset(), gate=Gate.AUTOMATIC), rough=RoughFit(Verdict.RAM, 5 * GB))
+    assert texts.tip(gated).split("\n") == [
+        "a/b", "Not open to everybody: log in and accept its conditions.",
+        "Fits in RAM as Q4_K_M, about 5.4 GB: estimated by its number of parameters",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("updated", "words"),
     [("2026-05-08T23:00:00Z", "today"), ("2026-05-07T00:00:00Z", "1 day ago"), ("2026-04-20", "2 weeks ago"),

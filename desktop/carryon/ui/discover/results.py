@@ -70,8 +70,7 @@ class LinesModel(QAbstractListModel):
             case _ROLE.AccessibleTextRole:
                 return texts.spoken(line, self.today)
             case _ROLE.ToolTipRole:
-                tip = texts.rough_tip(line.rough) if line.rough else ""
-                return plain_tip("\n".join(one for one in (line.found.repo_id, tip) if one))
+                return plain_tip(texts.tip(line))
         return None
 
 

@@ -43,6 +43,7 @@ STARTERS, OFFLINE_STARTERS = "Models to start with", "Models to start with, once
 BROWSE = "Show what is trending on the Hub"
 SEARCHING = "Searching the Hub…"
 RESULTS = "Models"
+GATED = "needs a token"
 MORE, MORE_COMING = "More", "Getting more…"
 TRY_AGAIN, RESET = "Try again", "Take off all filters"
 SETTINGS = "Settings…"
@@ -134,6 +135,13 @@ def rough_tip(rough: RoughFit) -> str:
     return f"{rough_text(rough)} as Q4_K_M, about {bytes_text(rough.size_bytes)}: estimated by its number of parameters"
 
 
+def tip(line: Line) -> str:
+    """What a line has no room for."""
+    gate = GATES[line.found.gate]
+    said = [line.found.repo_id, f"Not open to everybody: {gate}." if gate else ""]
+    return "\n".join(one for one in (*said, rough_tip(line.rough) if line.rough else "") if one)
+
+
 def spoken(line: Line, today: date) -> str:
     """A line for a screen reader."""
     said = [line.found.name, f"by {line.found.owner}"]
@@ -142,9 +150,6 @@ def spoken(line: Line, today: date) -> str:
     said += [facts(line, today)]
     said += [rough_text(line.rough)] if line.rough else []
     return ", ".join(one for one in said if one)
-
-
-GATED = "needs a token"
 
 
 def repo_facts(found: FoundModel, today: date) -> str:
