@@ -14,7 +14,7 @@ from carryon.gguf.shape import shape_of
 from carryon.hub.header import MOST_BYTES, cheapest, reading_shape
 from carryon.hub.header_cache import HeaderCache
 from carryon.hub.names import Reference
-from carryon.hub.quants import quants_of
+from carryon.hub.quants import gguf_files
 from carryon.hub.repository import opening
 from carryon.hub.site import Site
 
@@ -89,7 +89,7 @@ def test_of_many_parts_the_first_gives_an_estimate(hub, tmp_path, cache):
 
 def test_the_cheapest_quant_is_in_one_file(hub, tmp_path):
     hub.add_repo("a/m-GGUF", _parts(tmp_path, 2) | {"m-Q2_K.gguf": b"x" * 9, "m-Q3_K_M.gguf": b"x" * 10})
-    assert cheapest(quants_of(_open(hub, "a/m-GGUF").files)).quant == "Q2_K"
+    assert cheapest(gguf_files(_open(hub, "a/m-GGUF").files).quants).quant == "Q2_K"
 
 
 def test_what_is_no_gguf_is_told(hub, cache):
@@ -138,7 +138,7 @@ def test_closing_gives_up_at_once(hub, tmp_path, cache):
     add_header_repo(hub, tmp_path, "a/m-GGUF", quants=("Q4_K_M",))
     repo = _open(hub, "a/m-GGUF")
     hub.fault("stall", path="/cdn/", after=1000)
-    work = reading_shape(Site(hub.url), repo, quants_of(repo.files)[0], cache)
+    work = reading_shape(Site(hub.url), repo, gguf_files(repo.files).quants[0], cache)
     for _ in range(5):
         next(work)
     began_s = time.monotonic()
@@ -151,7 +151,7 @@ def test_no_token_reaches_the_cdn(hub, tmp_path, cache):
     hub.tokens["hf_secret"] = {"a/m-GGUF"}
     site = Site(hub.url, token="hf_secret", trusts_mirror=True)
     repo = drained(opening(site, Reference("a/m-GGUF")))
-    drained(reading_shape(site, repo, quants_of(repo.files)[0], cache))
+    drained(reading_shape(site, repo, gguf_files(repo.files).quants[0], cache))
     assert [one["auth"] for one in hub.requests("/cdn/")] == [None]
 
 
@@ -201,4 +201,4 @@ def _open(hub, repo_id):
 
 def _shape(hub, repo_id, cache):
     repo = _open(hub, repo_id)
-    return drained(reading_shape(Site(hub.url), repo, cheapest(quants_of(repo.files)), cache))
+    return drained(reading_shape(Site(hub.url), repo, cheapest(gguf_files(repo.files).quants), cache))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carryon.gguf.mix import QUANTS
-from carryon.hub.quants import chosen_quant, gguf_files, nearest_type, projectors_of, quant_named, quants_of
+from carryon.hub.quants import chosen_quant, gguf_files, nearest_type, quant_named
 from carryon.hub.repo import RepoFile
 
 GB = 10**9
@@ -112,7 +112,7 @@ def test_models_whose_names_sound_like_something_else_stay_models():
 
 def test_the_smallest_projector_comes_first():
     files = [RepoFile("mmproj-F32.gguf", 3), RepoFile("mmproj-F16.gguf", 2), RepoFile("mmproj-BF16.gguf", 2)]
-    assert [one.path for one in projectors_of(files)] == ["mmproj-BF16.gguf", "mmproj-F16.gguf", "mmproj-F32.gguf"]
+    assert [one.path for one in gguf_files(files).projectors] == ["mmproj-BF16.gguf", "mmproj-F16.gguf", "mmproj-F32.gguf"]
 
 
 def test_two_files_of_one_quant_have_different_names():
@@ -156,3 +156,7 @@ def test_no_file_is_counted_twice_and_no_name_is_given_twice(stems):
 
 def _files(*paths):
     return [RepoFile(path, GB) for path in paths]
+
+
+def quants_of(files):
+    return gguf_files(files).quants

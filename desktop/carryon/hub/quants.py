@@ -60,16 +60,6 @@ def gguf_files(files: Iterable[RepoFile]) -> GgufFiles:
     return GgufFiles(_in_order(whole), tuple(projectors), tuple(adapters), tuple(incomplete))
 
 
-def quants_of(files: Iterable[RepoFile]) -> tuple[QuantFiles, ...]:
-    """The whole ones, best quality first."""
-    return gguf_files(files).quants
-
-
-def projectors_of(files: Iterable[RepoFile]) -> tuple[RepoFile, ...]:
-    """What lets a model see or hear, smallest first."""
-    return gguf_files(files).projectors
-
-
 def chosen_quant(quants: Sequence[QuantFiles], named: str) -> QuantFiles | None:
     """The quant that a person means: by its name, or without what its maker puts before it (“Q4_K_XL”)."""
     wanted = named.upper()

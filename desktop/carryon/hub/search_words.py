@@ -3,7 +3,7 @@
 from datetime import date
 
 from carryon.base.units import NOT_MEASURED
-from carryon.hub.repo import FoundModel, Gate, Sort
+from carryon.hub.repo import Gate, Sort
 
 SORTS = {
     Sort.TRENDING: "Trending", Sort.DOWNLOADS: "Most downloads", Sort.LIKES: "Most likes", Sort.RECENT: "Newest",
@@ -69,13 +69,6 @@ def ago_text(updated: str, today: date) -> str:
             count = days // length
             return f"{count} {name}{'s' * (count != 1)} ago"
     return ""
-
-
-def facts_text(found: FoundModel) -> str:
-    """'qwen3 · 8.2B parameters · trained for 40,960 tokens', as far as the Hub says."""
-    facts = [found.architecture, f"{params_text(found.n_params)} parameters" if found.n_params else ""]
-    facts.append(f"trained for {found.n_ctx_train:,} tokens" if found.n_ctx_train else "")
-    return " · ".join(fact for fact in facts if fact)
 
 
 def _short(value: float) -> str:

@@ -13,7 +13,6 @@ from carryon.base.jobs import Done, Failed, Job, Lane, Outcome, Runner
 from carryon.fit.plan import Site as Place
 from carryon.fit.plan import Wishes, plan
 from carryon.hub.names import Reference
-from carryon.hub.quants import chosen_quant
 from carryon.hub.repo import QuantFiles
 from carryon.ui.discover import texts
 from carryon.ui.discover.form import RepoForm
@@ -146,10 +145,8 @@ class RepoPresenter:
             case Done(Look() as look):
                 self._is_warm = place is not None and place is self._place
                 self._take(self._discovery.again(look))
-                if self.form.chosen and look.subject:
-                    asked = chosen_quant(look.files.quants, self.form.reference.quant or self.form.chosen)
-                    is_asked = bool(self.form.reference.quant or self.form.reference.file) and asked is not None
-                    self.form = replace(self.form, wishes=Wishes(quant=self.form.chosen if is_asked else None))
+                named = _named(self.form.reference, look)
+                self.form = replace(self.form, wishes=Wishes(quant=named or None))
                 self._replan()
             case Failed(error):
                 self._show(error=error)
@@ -218,14 +215,19 @@ class RepoPresenter:
         self._view.show_repository(form)
 
 
-def _first_choice(reference: Reference, look: Look) -> str:
-    """The quant that was named, or that has the named file; else the first one."""
+def _named(reference: Reference, look: Look) -> str:
+    """The quant that was asked for by its name or by one of its files; empty where none was."""
     if reference.quant and (found := look.quant(reference.quant)):
         return found.quant
     for one in look.files.quants:
         if reference.file and any(file.path == reference.file for file in one.files):
             return one.quant
-    return look.files.quants[0].quant if look.files.quants else ""
+    return ""
+
+
+def _first_choice(reference: Reference, look: Look) -> str:
+    """Until the plan recommends one."""
+    return _named(reference, look) or (look.files.quants[0].quant if look.files.quants else "")
 
 
 def _by_quant(look: Look, downloads: Sequence[Download]) -> dict[str, Download]:
