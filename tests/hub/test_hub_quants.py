@@ -112,7 +112,8 @@ def test_models_whose_names_sound_like_something_else_stay_models():
 
 def test_the_smallest_projector_comes_first():
     files = [RepoFile("mmproj-F32.gguf", 3), RepoFile("mmproj-F16.gguf", 2), RepoFile("mmproj-BF16.gguf", 2)]
-    assert [one.path for one in gguf_files(files).projectors] == ["mmproj-BF16.gguf", "mmproj-F16.gguf", "mmproj-F32.gguf"]
+    names = [one.path for one in gguf_files(files).projectors]
+    assert names == ["mmproj-BF16.gguf", "mmproj-F16.gguf", "mmproj-F32.gguf"]
 
 
 def test_two_files_of_one_quant_have_different_names():
