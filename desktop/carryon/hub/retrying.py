@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import TypeVar
 
@@ -49,14 +50,21 @@ def patiently(call: Callable[[Connection], T], site: Site, patience: Patience) -
     for n_in_vain in count():
         connection = Connection(site, patience.connect_s, patience.silence_s)
         try:
-            return (yield from aside(lambda asked=connection: call(asked)))  # type: ignore[misc]
+            return (yield from aside(partial(_closing, call, connection)))
         except Offline as error:
             if isinstance(error, BadAnswer) and n_in_vain >= MOST_BAD_ANSWERS:
                 raise
             yield from _resting(error, patience.wait_s(error, n_in_vain))
         finally:
-            connection.abort()  # its thread may still be with it, and closes nothing then
+            connection.abort()  # when nobody wants the answer any more; its thread closes it
     raise AssertionError("a count has no end")
+
+
+def _closing(call: Callable[[Connection], T], connection: Connection) -> T:
+    try:
+        return call(connection)
+    finally:
+        connection.close()
 
 
 def _resting(error: Offline, wait_s: float) -> Generator[Retrying | None, None, None]:
