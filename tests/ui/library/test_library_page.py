@@ -18,6 +18,8 @@ from carryon.ui.library.form import Column
 from carryon.ui.library.metadata_dialog import MetadataDialog
 from carryon.ui.library.page import WATCH_MS
 
+LONG = "A-very-long-name.of_a_model" * 3
+
 
 def said(page):
     """Every word that stands on the page now."""
@@ -39,7 +41,7 @@ def choose(page, qtbot, name):
     """The row of this name, as a click does."""
     place = names(page).index(name)
     page._table.setCurrentIndex(page._table.entries.index(place, Column.NAME))
-    qtbot.waitUntil(lambda: page._detail._name.text() == name)
+    qtbot.waitUntil(lambda: page._detail._name.accessibleName() == name)
 
 
 def button(page, text):
@@ -204,7 +206,7 @@ def test_f2_renames_the_file_and_undo_takes_it_back(make_page, own, qtbot):
     qtbot.keyClick(field, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: names(page) == ["My qwen"])
     assert own.with_name("My qwen.gguf").exists()
-    assert page._detail._name.text() == "My qwen"
+    assert page._detail._name.accessibleName() == "My qwen"
     page.said[-1][1]()
     qtbot.waitUntil(lambda: names(page) == [own.stem])
 
@@ -238,7 +240,7 @@ def test_del_moves_to_the_trash_and_undo_brings_it_back(make_page, full, own, qt
     words, undo = page.said[-1]
     assert words.startswith("Moved Qwen3-8B-Q4_K_M to the trash. Its 5.0 GB are free once")
     qtbot.waitUntil(lambda: "In the trash: 1 model, 5.0 GB" in said(page))
-    assert page._detail._name.text() == "style"  # the next one is looked at
+    assert page._detail._name.accessibleName() == "style"  # the next one is looked at
     undo()
     qtbot.waitUntil(lambda: own.stem in names(page))
     assert own.exists()
@@ -377,8 +379,10 @@ def test_a_row_is_heard_whole(make_page, full, qtbot):
 )
 def test_nothing_is_cut_sideways(make_page, full, qtbot, qapp, percent, size):
     theme.apply(qapp, Theme.DARK, percent)
+    tiny_model(full.gpt4all / f"{LONG}.gguf", **{"general.license": LONG})
     page = make_page(size=size)
-    choose(page, qtbot, "Qwen3-8B-Q4_K_M")
+    choose(page, qtbot, LONG)
+    qtbot.waitUntil(lambda: page._detail._verdict.isVisible())
     assert page.minimumSizeHint().width() <= max(size[0], theme.px(568))
     assert page._detail.horizontalScrollBar().maximum() == 0
     table = page._table

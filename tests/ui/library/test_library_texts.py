@@ -98,7 +98,12 @@ def test_only_what_is_known_is_listed():
     assert [name for name, _ in texts.facts(entry())] == ["Size", "Kept by", "File"]
 
 
-def test_a_hash_may_break_anywhere_and_loses_nothing():
+def test_a_long_word_may_break_and_loses_nothing():
     sha256 = "0123456789abcdef" * 4
     assert breakable(sha256, 8).replace("\u200b", "") == sha256
     assert all(len(piece) <= 8 for piece in breakable(sha256, 8).split("\u200b"))
+
+
+@pytest.mark.parametrize("words", ["", "in the file", "Qwen3-8B-Q4_K_M", "none: answers may be poor in a chat"])
+def test_short_words_stay_whole(words):
+    assert breakable(words) == words

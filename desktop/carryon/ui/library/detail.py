@@ -18,7 +18,8 @@ from carryon.ui.widgets.spacing import OnTheme, spaced
 from carryon.ui.widgets.verdict import VerdictLabel
 
 _BREAK = "\N{ZERO WIDTH SPACE}"
-_PATH_WORD, _HASH_WORD = 20, 8  # letters after which a line may end
+_SPACE, _SIGNS = " ", "/\\-_."
+_LONG_WORD, _HASH_WORD = 20, 8  # letters after which a line may end
 
 
 class Detail(Scroll):
@@ -47,7 +48,7 @@ class Detail(Scroll):
         self._card.setVisible(entry is not None)
         if entry is None:
             return
-        self._name.setText(entry.name)
+        self._name.setText(breakable(entry.name))
         self._name.setAccessibleName(entry.name)
         self._draw_verdict(entry, form)
         self._draw_actions(entry)
@@ -61,7 +62,7 @@ class Detail(Scroll):
     def _make_parts(self) -> None:
         self._nothing = label(texts.NOTHING_CHOSEN, "soft", wraps=True)
         self._card = QWidget()
-        self._name = label("", "heading", wraps=True, selectable=True)
+        self._name = label("", "heading", wraps=True)
         self._verdict = VerdictLabel()
         self._pace = label("", "soft", wraps=True)
         self._trouble = ReasonCard(AppError(""))
@@ -127,15 +128,17 @@ class Detail(Scroll):
             if widget := item.widget():
                 widget.setParent(None)
                 widget.deleteLater()
-        top = Qt.AlignmentFlag.AlignTop
         for row, (name, value) in enumerate(facts):
-            self._grid.addWidget(label(name, "soft"), row, 0, top)
-            if name not in texts.COPIED_FACTS:
-                self._grid.addWidget(_value(name, value, is_selectable=True), row, 1, 1, 2, top)
-                continue
-            self._grid.addWidget(_value(name, value, is_selectable=False), row, 1, top)
-            copy = self._copy_button(name, value)
-            self._grid.addWidget(copy, row, 2, top)
+            self._put(label(name, "soft"), row, 0)
+            is_copied = name in texts.COPIED_FACTS
+            self._put(_value(name, value, is_copied=is_copied), row, 1, 1 if is_copied else 2)
+            if is_copied:
+                self._put(self._copy_button(name, value), row, 2)
+
+    def _put(self, widget: QWidget, row: int, column: int, width: int = 1) -> None:
+        """Into the grid, and shown at once: a layout would do that only in a moment."""
+        self._grid.addWidget(widget, row, column, 1, width, Qt.AlignmentFlag.AlignTop)
+        widget.show()
 
     def _copy_button(self, name: str, value: str) -> QToolButton:
         made = icon_button(f"Copy {name}", "ph.copy", lambda: self.words_copied.emit(value))
@@ -143,23 +146,29 @@ class Detail(Scroll):
         return made
 
 
-def _value(name: str, value: str, *, is_selectable: bool) -> QLabel:
-    """A value; one that has its own button to copy it may break in the middle of a word."""
-    shown = value if is_selectable else breakable(value, _PATH_WORD if "/" in value or "\\" in value else _HASH_WORD)
-    made = label(shown, wraps=True, selectable=is_selectable)
+def _value(name: str, value: str, *, is_copied: bool) -> QLabel:
+    """A value; a long word may break in its middle, and then there is a button to copy it or nothing to copy."""
+    shown = breakable(value, _HASH_WORD if is_copied and "/" not in value and "\\" not in value else _LONG_WORD)
+    made = label(shown, wraps=True, selectable=not is_copied and shown == value)
     made.setAccessibleName(f"{name}: {value}")
     return made
 
 
-def breakable(value: str, most: int = _PATH_WORD) -> str:
-    """A path or a hash that a label may break: after a slash, or after so many letters. Not to be copied."""
+def breakable(value: str, most: int = _LONG_WORD) -> str:
+    """A text that a label may break within its long words, too: after a sign, or after so many letters."""
+    return _SPACE.join(_in_pieces(word, most) for word in value.split(_SPACE))
+
+
+def _in_pieces(word: str, most: int) -> str:
+    if len(word) <= most:
+        return word
     pieces, piece = list[str](), ""
-    for one in value:
+    for one in word:
         piece += one
-        if one in "/\\" or len(piece) >= most:
+        if one in _SIGNS or len(piece) >= most:
             pieces.append(piece)
             piece = ""
-    return _BREAK.join([*pieces, piece])
+    return _BREAK.join([*pieces, piece]).removesuffix(_BREAK)
 
 
 def _pace_text(entry: Entry, form: Form) -> str:

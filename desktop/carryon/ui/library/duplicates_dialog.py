@@ -85,7 +85,9 @@ class DuplicatesDialog(QDialog):
                 widget.setParent(None)
                 widget.deleteLater()
         for copies in self._found:
-            self._groups.addWidget(self._group(copies))
+            card = self._group(copies)
+            self._groups.addWidget(card)
+            card.show()  # at once: a layout would do that only in a moment
         self._groups.addStretch(1)
 
     def _group(self, copies: Copies) -> QFrame:
