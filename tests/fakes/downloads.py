@@ -11,7 +11,7 @@ from carryon.hub.repo import RepoFile
 from carryon.hub.site import Site
 
 MIB = 1 << 20
-QUICK = Patience(connect_s=2.0, silence_s=0.5, first_wait_s=0.02, longest_wait_s=0.3, save_s=0.05)
+QUICK = Patience(connect_s=2.0, silence_s=0.5, first_wait_s=0.02, longest_wait_s=0.3, slow_s=0.3, save_s=0.05)
 
 
 class Trial:

@@ -84,6 +84,23 @@ def test_a_slow_link_is_waited_for(hub, tmp_path):
     assert trial.sent_twice == 0
 
 
+def test_a_connection_that_is_much_slower_than_others_is_relieved(trial):
+    trial.hub.fault("slow", "/cdn/", times=1, skip=2, bps=50_000)  # 20 s for its piece
+    began_s = time.monotonic()
+    trial.run(patience=replace(QUICK, silence_s=15))
+    assert time.monotonic() - began_s < 4
+    assert trial.is_exact
+    assert trial.sent_twice < 0.05
+
+
+def test_one_that_is_silent_is_relieved_before_it_is_given_up(trial):
+    trial.hub.fault("stall", "/cdn/", times=1, skip=2, after=1000, seconds=60)
+    began_s = time.monotonic()
+    trial.run(patience=replace(QUICK, silence_s=15))
+    assert time.monotonic() - began_s < 4
+    assert trial.is_exact
+
+
 # ---- what asks to wait
 
 

@@ -96,6 +96,10 @@ class Connection:
     def abort(self) -> None:
         """Ends it for good, from another thread: whoever reads from it wakes up."""
         self._is_aborted = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Breaks off what is being read, from another thread; the next request opens a new one."""
         connection = self._open
         if connection is not None and connection.sock is not None:
             with suppress(OSError):

@@ -16,6 +16,7 @@ _GATHER_S = 0.1  # small reads are gathered for so long before they go to the di
 _EXPIRED = (401, 403, 404, 410)
 _MOST_REFUSALS = 3
 _ENOUGH_IN_VAIN = 3
+_STEP_BACK_S = 0.1  # of one that was too slow, so that the faster one takes the piece
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})")
 
 
@@ -34,7 +35,7 @@ class Lane:
     def run(self) -> None:
         """The life of the lane."""
         try:
-            while not self._has_left and (span := self._transfer.next_span()) is not None:
+            while not self._has_left and (span := self._transfer.next_span(self)) is not None:
                 self._try(span)
         finally:
             self.connection.close()
@@ -44,6 +45,10 @@ class Lane:
         """Wakes it wherever it waits for the network."""
         self.connection.abort()
         self.asking.abort()
+
+    def call_off(self) -> None:
+        """Wakes it from what it fetches; it gives the rest of it back and goes on."""
+        self.connection.wake()
 
     @property
     def is_connecting(self) -> bool:
@@ -60,8 +65,12 @@ class Lane:
             self.connection.close()
             error = failed
         finally:
-            self._transfer.give_back(span, is_whole)
-        if error is not None and not self._transfer.over.is_set():
+            was_called_off = self._transfer.give_back(self, span, is_whole)
+        if error is None or self._transfer.over.is_set():
+            return
+        if was_called_off:
+            self._transfer.over.wait(_STEP_BACK_S)
+        else:
             self._rest(error)
 
     def _rest(self, error: Offline) -> None:
@@ -150,7 +159,7 @@ class Lane:
         buffer = self._transfer.block()
         room = min(BLOCK_BYTES, end - at, self._transfer.pieces.piece_end(at) - at)
         n_bytes = self._filled(answer, buffer[:room])
-        self._transfer.land(at, Block(buffer, n_bytes))
+        self._transfer.land(self, at, Block(buffer, n_bytes))
         return n_bytes
 
     def _passed_over(self, answer: Answer, n_bytes: int) -> int:

@@ -27,6 +27,7 @@ class Patience:
     silence_s: float = SILENCE_S
     first_wait_s: float = 0.5
     longest_wait_s: float = 30.0
+    slow_s: float = 2.0  # what a slow connection may cost before a faster one takes over
     save_s: float = 0.5  # how often it is kept on the disk which bytes are here
 
     def wait_s(self, error: AppError, n_in_vain: int) -> float:

@@ -14,8 +14,10 @@ from carryon.hub.retrying import MOST_BAD_ANSWERS, Patience
 from carryon.hub.sidecar import Record, keep
 from carryon.hub.source import Source
 from carryon.hub.summing import Block, RunningSum
+from carryon.hub.ways import Fetching, Ways
 
 BLOCK_BYTES = MIB
+_LOOK_S = 0.25  # how often a free lane looks whether somebody is too slow
 
 
 class Stopped(Exception):
@@ -45,8 +47,9 @@ class Transfer:
         self._lane_turn, self._sum_turn = threading.Condition(self._lock), threading.Condition(self._lock)
         self._keeping = threading.Lock()
         self._free: list[memoryview] = []
-        self._resting: dict[object, tuple[Offline, float]] = {}
-        self._n_lanes = self._n_fetching = self._n_bad_answers = 0
+        self._ways = Ways()
+        self._resting: dict[Fetching, tuple[Offline, float]] = {}
+        self._n_lanes = self._n_bad_answers = 0
         self._gives_all_only = False
         self._kept: Record | None = None
         self._threads: list[threading.Thread] = []
@@ -79,7 +82,7 @@ class Transfer:
     def waiting(self) -> tuple[Offline, float] | None:
         """Why nothing comes at all at the moment, and until when on the monotonic clock."""
         with self._lock:
-            if self._n_fetching or not self._resting:
+            if len(self._ways) or not self._resting:
                 return None
             return min(self._resting.values(), key=lambda one: one[1])
 
@@ -102,38 +105,43 @@ class Transfer:
 
     # ---- for lanes
 
-    def next_span(self) -> Span | None:
-        """What to fetch next; waits for it. None when there is nothing more to do."""
+    def next_span(self, lane: Fetching) -> Span | None:
+        """What this lane fetches next; waits for it. None when there is nothing more to do."""
         with self._lock:
             while not self.over.is_set():
-                quiet_s = self.source.quiet_until_s - time.monotonic()
+                now_s = time.monotonic()
+                quiet_s = self.source.quiet_until_s - now_s
                 span = self._taken() if quiet_s <= 0 else None
                 if span:
-                    self._n_fetching += 1
+                    self._ways.begin(lane, span, now_s)
                     return span
-                self._lane_turn.wait(min(quiet_s, 1.0) if quiet_s > 0 else 1.0)
+                if quiet_s <= 0:
+                    self._ways.call_off_slowest(lane, now_s, self.patience.slow_s)
+                self._lane_turn.wait(min(max(quiet_s, 0.0) or _LOOK_S, 1.0))
         return None
 
-    def give_back(self, span: Span, is_whole: bool) -> None:
-        """A lane is done with it, whether or not it brought everything."""
+    def give_back(self, lane: Fetching, span: Span, is_whole: bool) -> bool:
+        """A lane is done with it, whether or not it brought everything; whether it was called off."""
         with self._lock:
-            self._n_fetching -= 1
+            was_called_off = self._ways.end(lane, time.monotonic())
             self.pieces.give_back(span)
             if is_whole:
                 self._n_bad_answers = 0
             self._lane_turn.notify_all()
+            return was_called_off
 
     def block(self) -> memoryview:
         """Memory for bytes that come."""
         with self._lock:
             return self._free.pop() if self._free else memoryview(bytearray(BLOCK_BYTES))
 
-    def land(self, at: int, block: Block) -> None:
+    def land(self, lane: Fetching, at: int, block: Block) -> None:
         """Puts bytes of one piece in their place. The memory is no longer the lane's. Raises NoRoom and Stopped."""
         left_bytes = self.pieces.size_bytes - self.pieces.done_bytes
         self._part.write(at, block.buffer[: block.n_bytes], left_bytes)
         with self._lock:
             self.pieces.landed(at, block.n_bytes)
+            self._ways.reach(lane, at + block.n_bytes)
             if self.sum.wants(at):
                 self.sum.offer(at, block)
             else:
@@ -146,7 +154,7 @@ class Transfer:
         with self._lock:
             return self.pieces.here_until(at)
 
-    def rest(self, lane: object, error: Offline, wait_s: float) -> None:
+    def rest(self, lane: Fetching, error: Offline, wait_s: float) -> None:
         """A lane waits before it tries again; it ends early when everything does."""
         with self._lock:
             self._resting[lane] = (error, time.monotonic() + wait_s)
