@@ -206,7 +206,6 @@ def test_exact_for_another_machine_says_that_it_cannot(fit, qwen, gaming_pc):
         (("{folder}",), "is a folder"),
         (("{alien}",), "warp9"),
         (("{absent}",), "no model"),
-        (("owner/repo:Q4_K_M",), "no model"),
         (("",), "no model"),
         (("{qwen}", "--machine", "{folder}"), "is a folder"),
         (("{qwen}", "--machine", "{negative}"), "negative"),

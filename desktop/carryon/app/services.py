@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from carryon.app.host import ModelHost
+from carryon.app.host import LoadedModel, ModelHost, ModelState
 from carryon.base.jobs import Post, Runner
 from carryon.base.paths import Home
 from carryon.base.settings import SettingsFile
@@ -138,9 +138,15 @@ def build(home: Home, post: Post, engine_command: Sequence[str] = WORKER) -> Ser
 
         return Discovery(home, lambda: access().site())
 
-    fitting, access = Late(make_fitting), Late(make_access)
+    fitting, access, library = Late(make_fitting), Late(make_access), Late(make_library)
     host = ModelHost(home, settings, runner, engine_command, fitting)
+
+    def model_turned(state: ModelState) -> None:
+        if isinstance(state, LoadedModel) and not state.wish.file.is_guide:
+            library().used(state.wish.file.path)
+
+    host.listen(model_turned)
     return Services(
-        home, settings, Store(home.chats), runner, host, fitting, access, Late(make_downloads), Late(make_library),
+        home, settings, Store(home.chats), runner, host, fitting, access, Late(make_downloads), library,
         Late(make_discovery), probing,
     )  # fmt: skip

@@ -9,14 +9,13 @@ from typing import Any
 
 from carryon.app.fitting import Fitting, Subject, confirmed
 from carryon.app.machine_file import read_machine_file
-from carryon.app.models import find
 from carryon.base.errors import AppError, BadInput
 from carryon.base.jobs import drained
 from carryon.base.log import start_log
-from carryon.base.paths import Home
 from carryon.cli import columns
 from carryon.cli.fit_report import as_json, as_text
 from carryon.cli.loading import this_home, tokens, whole
+from carryon.cli.subjects import subject_of
 from carryon.fit.answers import Fit, Plan, Site, Wishes
 from carryon.fit.plan import plan
 from carryon.gguf.quants import KvType
@@ -33,6 +32,7 @@ _EXAMPLES = """\
 examples:
   carryon fit model-Q5_K_M.gguf                      on this machine
   carryon fit model-Q5_K_M.gguf --ctx 32768 --kv q8_0
+  carryon fit owner/repo                             every quant of a repository on the Hub
   carryon fit model-Q5_K_M.gguf --quant Q4_K_M       as if it were another quant
   carryon fit model-Q5_K_M.gguf --exact --json       with the engine's own plan
   carryon fit model-Q5_K_M.gguf --machine other.json what another machine would do
@@ -53,7 +53,9 @@ def add_parser(commands: Any) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("source", metavar="SOURCE", help="a GGUF file, a name in the library, or 'guide'")
+    parser.add_argument(
+        "source", metavar="SOURCE", help="a GGUF file, a name in the library, owner/repo[:QUANT] on the Hub, or 'guide'"
+    )
     parser.add_argument("--quant", metavar="TYPE", help="judge this quant type instead of the file's own; 'best' picks")
     parser.add_argument("--ctx", type=tokens, metavar="N", help="context length in tokens (default: chosen)")
     parser.add_argument("--kv", type=_kv_type, metavar="TYPE", help=f"how the KV cache is stored: {_KV_TYPES}")
@@ -71,11 +73,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints the answer; every verdict is an answer, so the exit code is 0."""
     where = this_home()
     start_log(where.logs, "cli")
-    path = _file(arguments.source, where)
     machine = read_machine_file(arguments.machine) if arguments.machine else None
     fitting = Fitting(where)
     try:
-        subject = drained(fitting.reading(path))
+        subject = subject_of(arguments.source, where, fitting)
         found = machine or probe()
         if machine is None:
             drained(fitting.measuring(found))
@@ -87,12 +88,6 @@ def run(arguments: argparse.Namespace) -> int:
         fitting.close()
     _print(arguments, subject, made)
     return 0
-
-
-def _file(source: str, where: Home) -> Path:
-    if source and Path(source).is_dir():
-        raise BadInput(f"“{source}” is a folder.", "Name one GGUF file in it.")
-    return find(source, where).path
 
 
 def _wishes(arguments: argparse.Namespace, subject: Subject) -> Wishes:

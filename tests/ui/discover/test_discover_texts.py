@@ -145,3 +145,8 @@ def test_what_is_left_out_is_counted():
     )
 
 
+
+
+@pytest.mark.parametrize(("number", "words"), [(0, "0 likes"), (1, "1 like"), (1_234_567, "1.2M likes")])
+def test_one_is_not_many(number, words):
+    assert texts.counted(number, "like") == words

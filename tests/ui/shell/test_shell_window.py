@@ -443,3 +443,15 @@ def test_looking_at_the_machine_again_is_confirmed(make_window, qtbot):
     window.show_page(Page.SETTINGS)
     window.settings.machine._again.click()
     qtbot.waitUntil(lambda: texts.LOOKED_AGAIN in visible_words(window._toast))
+
+
+def test_a_model_that_was_loaded_counts_as_used(make_window, qtbot):
+    window = make_window()
+    services = window._services
+    services.home.models.mkdir(parents=True)
+    path = tiny_gguf.random_model(services.home.models / "tiny.gguf")
+    load(window, model_file(path), qtbot)
+    services.library.refresh()
+    qtbot.waitUntil(lambda: bool(services.library.entries))
+    (entry,) = services.library.entries
+    assert entry.last_used_s is not None

@@ -35,6 +35,7 @@ class Filters(QWidget):
         self.search.returnPressed.connect(lambda: self._emit(is_final=True))
         self.search.down_pressed.connect(self.list_wanted.emit)
         self._formats = self._combo(list(texts.FORMATS.values()))
+        self._formats.setToolTip(texts.FORMATS_TIP)
         self._sorts = self._combo(list(texts.SORT_WORDS.values()))
         self._sizes = self._combo([name for name, _, _ in texts.SIZES])
         self._tasks = self._combo(list(texts.TASK_WORDS.values()))

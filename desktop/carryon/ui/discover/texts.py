@@ -27,7 +27,8 @@ TITLE = "Discover"
 SEARCH, SEARCH_HINT = "Search for models", "Search the Hub, or paste owner/name or an address"
 SORT, FORMAT, TASK, LICENCE, SIZE = "So&rt", "&Kind", "&Use", "&Licence", "Si&ze"
 ONLY_FITTING = "&Fits this machine"
-FORMATS = {Format.GGUF: "GGUF, ready to run", Format.SAFETENSORS: "safetensors, to be converted"}
+FORMATS = {Format.GGUF: "GGUF", Format.SAFETENSORS: "Safetensors"}
+FORMATS_TIP = "A GGUF is ready to run. Safetensors must be converted first."
 SORT_WORDS = SORTS
 TASK_WORDS = {
     "": "any",
@@ -113,13 +114,18 @@ def facts(line: Line, today: date) -> str:
     found = line.found
     said = [
         params_text(found.n_params) if found.n_params else "",
-        f"{count_text(found.downloads)} downloads" if found.downloads is not None else "",
-        f"{count_text(found.likes)} likes" if found.likes else "",
+        counted(found.downloads, "download") if found.downloads is not None else "",
+        counted(found.likes, "like") if found.likes else "",
         ago_text(found.updated, today),
         licence_text(found.licence) if found.licence else "",
         TASKS.get(found.task, "") if found.task != "text-generation" else "",
     ]
     return " · ".join(one for one in said if one)
+
+
+def counted(number: int, what: str) -> str:
+    """'1 like', '890 likes'."""
+    return f"{count_text(number)} {what}{'' if number == 1 else 's'}"
 
 
 def rough_text(rough: RoughFit) -> str:
@@ -159,8 +165,8 @@ def repo_facts(found: FoundModel, today: date) -> str:
         found.architecture,
         f"{params_text(found.n_params)} parameters" if found.n_params else "",
         f"trained for {found.n_ctx_train:,} tokens" if found.n_ctx_train else "",
-        f"{count_text(found.downloads)} downloads" if found.downloads is not None else "",
-        f"{count_text(found.likes)} likes" if found.likes else "",
+        counted(found.downloads, "download") if found.downloads is not None else "",
+        counted(found.likes, "like") if found.likes else "",
         f"changed {ago}" if ago else "",
     ]
     return " · ".join(one for one in said if one)
