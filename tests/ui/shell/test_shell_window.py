@@ -75,7 +75,8 @@ def test_only_pages_that_exist_are_on_the_rail(make_window):
 @pytest.mark.parametrize(
     ("key", "page"),
     [
-        (Qt.Key.Key_2, Page.DISCOVER), (Qt.Key.Key_3, Page.LIBRARY), (Qt.Key.Key_5, Page.FIT), (Qt.Key.Key_6, Page.SETTINGS), (Qt.Key.Key_Comma, Page.SETTINGS),
+        (Qt.Key.Key_2, Page.DISCOVER), (Qt.Key.Key_3, Page.LIBRARY), (Qt.Key.Key_5, Page.FIT),
+        (Qt.Key.Key_6, Page.SETTINGS), (Qt.Key.Key_Comma, Page.SETTINGS),
         (Qt.Key.Key_1, Page.CHAT), (Qt.Key.Key_N, Page.CHAT),
     ],
 )

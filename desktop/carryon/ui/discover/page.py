@@ -11,6 +11,7 @@ from carryon.app.fits_here import moved
 from carryon.app.fitting import refreshed
 from carryon.app.host import LoadedModel, ModelState, NoModel
 from carryon.app.services import Services
+from carryon.base.jobs import Done, Job, Lane, Outcome
 from carryon.fit.plan import Site as Place
 from carryon.hardware.machine import Machine, MemoryUse
 from carryon.hub.names import Reference
@@ -41,6 +42,8 @@ class DiscoverPage(QStackedWidget):
         self._services = services
         self._machine: Machine | None = None
         self._use: MemoryUse | None = None
+        self._is_open = False
+        self._measuring: Job | None = None
         self._shown_wish = SearchWish()
         self._n_ctx = 0
         self._context_rest = QTimer(self, singleShot=True, interval=FRAME_MS)
@@ -55,13 +58,16 @@ class DiscoverPage(QStackedWidget):
 
     def refresh(self) -> None:
         """The page is opened: starters the first time, and what is on the disk by now."""
+        self._is_open = True
         self.searching.open()
         self.repository.refresh()
+        self._measure()
 
     def set_machine(self, machine: Machine | None) -> None:
         """What was found out about this machine; None while it is being looked at."""
         self._machine = machine
         self._place_anew()
+        self._measure()
 
     def set_use(self, use: MemoryUse | None) -> None:
         """How full this machine's memories are now; what hardly differs does not disturb the page."""
@@ -172,6 +178,17 @@ class DiscoverPage(QStackedWidget):
     def _host_turned(self, state: ModelState) -> None:
         """What is loaded would be unloaded first, so it decides how much is free."""
         if isinstance(state, LoadedModel | NoModel):
+            self._place_anew()
+
+    def _measure(self) -> None:
+        """How fast the RAM is, once a month: a second's work, while no model has a use for it."""
+        machine, is_idle = self._machine, isinstance(self._services.host.state, NoModel)
+        if self._is_open and machine and is_idle and self._measuring is None:
+            work = self._services.fitting.measuring(machine)
+            self._measuring = self._services.runner.start(work, on_end=self._measured, lane=Lane.DISK)
+
+    def _measured(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Done) and outcome.result:
             self._place_anew()
 
     def _place_anew(self) -> None:

@@ -23,6 +23,7 @@ from carryon.ui.fit.training import TrainingCard
 from carryon.ui.quant_rows import more_text
 from carryon.ui.widgets.controls import button, label
 from carryon.ui.widgets.flow import FlowLayout
+from carryon.ui.widgets.paragraph import Paragraph
 from carryon.ui.widgets.quant_table import QuantTable
 from carryon.ui.widgets.reason_card import Action, ReasonCard
 from carryon.ui.widgets.scroll import Scroll
@@ -169,9 +170,7 @@ class FitPage(Scroll):
         column = QVBoxLayout(card)
         spaced(column, (32, 32, 32, 32), 12)
         column.addWidget(label(texts.EMPTY_TITLE, "heading", wraps=True))
-        text = label(texts.EMPTY_TEXT, wraps=True)
-        OnTheme(text, lambda: text.setMaximumWidth(theme.px(620)))
-        column.addWidget(text)
+        column.addWidget(Paragraph(texts.EMPTY_TEXT))
         actions = FlowLayout()
         actions.addWidget(button(texts.OPEN_A_FILE, "primary", "ph.folder-open", self.choose_file))
         actions.addWidget(button(texts.USE_GUIDE, on_click=lambda: self.presenter.choose(guide())))

@@ -32,6 +32,7 @@ from carryon.ui.library.table import EntryTable
 from carryon.ui.widgets.controls import button, icon_button, label
 from carryon.ui.widgets.flow import FlowLayout
 from carryon.ui.widgets.pair import Pair, Row
+from carryon.ui.widgets.paragraph import Paragraph
 from carryon.ui.widgets.scroll import Scroll
 from carryon.ui.widgets.spacing import OnTheme, sized, spaced
 
@@ -166,7 +167,7 @@ class LibraryPage(QWidget):
         self._progress, self._troubles = label("", "soft"), label("", "soft", wraps=True)
         self._trash, self._empty_trash = label("", "soft"), button(texts.EMPTY_TRASH, "link")
         self._stop_looking = button(texts.STOP_LOOKING, "link")
-        self._nothing_found, self._looked = label("", "heading", wraps=True), label("", "soft", wraps=True)
+        self._nothing_found, self._looked = label("", "heading", wraps=True), Paragraph(name="soft")
         self._again = icon_button(texts.LOOK_AGAIN, "ph.arrows-clockwise")
         self._duplicates = button(texts.FIND_DUPLICATES)
         self._add_folder = button(texts.ADD_FOLDER, icon="ph.folder-plus", on_click=self.choose_folder)
@@ -227,10 +228,7 @@ class LibraryPage(QWidget):
         column = QVBoxLayout(card)
         spaced(column, (32, 32, 32, 32), 12)
         column.addWidget(label(texts.EMPTY_TITLE, "heading", wraps=True))
-        text = label(texts.EMPTY_TEXT, wraps=True)
-        for words in (text, self._looked):
-            _no_wider(words)
-        column.addWidget(text)
+        column.addWidget(Paragraph(texts.EMPTY_TEXT))
         actions = FlowLayout()
         actions.addWidget(button(texts.DISCOVER, "primary", "ph.compass", self.discover_wanted.emit))
         actions.addWidget(button(texts.ADD_FOLDER, on_click=self.choose_folder))
@@ -415,8 +413,3 @@ def _card(widget: QWidget) -> QFrame:
     spaced(column, (1, 5, 1, 5), 0)
     column.addWidget(widget)
     return card
-
-
-def _no_wider(words: QWidget) -> None:
-    """Lines that an eye can follow."""
-    OnTheme(words, lambda: words.setMaximumWidth(theme.px(620)))
