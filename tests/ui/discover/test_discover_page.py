@@ -131,6 +131,15 @@ def test_filters_are_asked_of_the_hub(hub, add_model, make_page, until):
     assert names(page) == ["a/mit-GGUF"]
 
 
+def test_the_models_of_one_owner(hub, add_model, make_page, until, qtbot):
+    add_model("Qwen/Qwen3-8B-GGUF")
+    add_model("bartowski/Qwen3-8B-GGUF")
+    page = make_page()
+    qtbot.keyClicks(page._list.filters.owner, "bartowski")
+    until(lambda: names(page) == ["bartowski/Qwen3-8B-GGUF"])
+    assert "author=bartowski" in hub.requests("/api/models")[-1]["path"]
+
+
 def test_only_what_fits_is_shown_if_wished(add_model, make_page, until):
     add_model("a/small-GGUF", "smollm2-1.7b", ("Q4_K_M",))
     add_model("a/huge-GGUF", "dsv3", ("Q4_K_M",))

@@ -10,9 +10,11 @@ from carryon.ui import theme
 from carryon.ui.discover import texts
 from carryon.ui.widgets.controls import buddy
 from carryon.ui.widgets.flow import FlowLayout
+from carryon.ui.widgets.pair import Pair
 from carryon.ui.widgets.spacing import OnTheme, spaced
 
 RESTS_MS = 300  # so long after the last letter the Hub is asked
+_NARROW_PX = 560  # below it the owner stands under the search field
 _PASTED_LETTERS = 4  # more at once are no typing
 
 
@@ -34,6 +36,14 @@ class Filters(QWidget):
         self.search.pasted.connect(lambda: self._emit(is_final=True))
         self.search.returnPressed.connect(lambda: self._emit(is_final=True))
         self.search.down_pressed.connect(self.list_wanted.emit)
+        self.owner = QLineEdit()
+        self.owner.setPlaceholderText(texts.ANYBODY)
+        self.owner.setClearButtonEnabled(True)
+        self.owner.setMaxLength(96)
+        self.owner.textEdited.connect(lambda _: self._rest.start())
+        self.owner.textChanged.connect(lambda text: text or self._rest.start())
+        self.owner.returnPressed.connect(lambda: self._emit(is_final=True))
+        OnTheme(self.owner, lambda: self.owner.setFixedWidth(theme.px(160)))
         self._formats = self._combo(list(texts.FORMATS.values()))
         self._formats.setToolTip(texts.FORMATS_TIP)
         self._sorts = self._combo(list(texts.SORT_WORDS.values()))
@@ -52,6 +62,7 @@ class Filters(QWidget):
         _, least, most = texts.SIZES[self._sizes.currentIndex()]
         return SearchWish(
             text=self.search.text().strip(),
+            author=self.owner.text().strip(),
             task=list(texts.TASK_WORDS)[self._tasks.currentIndex()],
             licence=list(texts.LICENCE_WORDS)[self._licences.currentIndex()],
             format=list(texts.FORMATS)[self._formats.currentIndex()],
@@ -65,6 +76,8 @@ class Filters(QWidget):
         self._is_drawing = True
         if self.search.text().strip() != wish.text:
             self.search.setText(wish.text)
+        if self.owner.text().strip() != wish.author:
+            self.owner.setText(wish.author)
         self._formats.setCurrentIndex(list(texts.FORMATS).index(wish.format))
         self._sorts.setCurrentIndex(list(texts.SORT_WORDS).index(wish.sort))
         self._tasks.setCurrentIndex(list(texts.TASK_WORDS).index(wish.task))
@@ -102,7 +115,8 @@ class Filters(QWidget):
     def _arrange(self) -> None:
         column = QVBoxLayout(self)
         spaced(column, gap=10)
-        column.addWidget(self.search)
+        owner = _side_by_side(buddy(texts.OWNER, self.owner), self.owner)
+        column.addWidget(Pair(self.search, owner, narrow_px=_NARROW_PX, gap=16, stretches=(1, 0)))
         row = FlowLayout()
         row.addWidget(_side_by_side(self.only_fitting))
         for name, field in (

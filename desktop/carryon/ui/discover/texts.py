@@ -26,6 +26,7 @@ from carryon.ui.quant_rows import Row
 TITLE = "Discover"
 SEARCH, SEARCH_HINT = "Search for models", "Search the Hub, or paste owner/name or an address"
 SORT, FORMAT, TASK, LICENCE, SIZE = "So&rt", "&Kind", "&Use", "&Licence", "Si&ze"
+OWNER, ANYBODY = "&By", "anybody"
 ONLY_FITTING = "&Fits this machine"
 FORMATS = {Format.GGUF: "GGUF", Format.SAFETENSORS: "Safetensors"}
 FORMATS_TIP = "A GGUF is ready to run. Safetensors must be converted first."
@@ -106,7 +107,7 @@ def nothing_text(form: SearchForm) -> str:
 def has_filters(form: SearchForm) -> bool:
     """Whether anything but words, kind and order narrows the search."""
     wish = form.wish
-    return bool(wish.licence or wish.task or form.n_hidden) or (wish.min_params, wish.max_params) != (None, None)
+    return bool(wish.author or wish.licence or wish.task or form.n_hidden) or (wish.min_params, wish.max_params) != (None, None)
 
 
 def facts(line: Line, today: date) -> str:
