@@ -111,6 +111,20 @@ def test_the_built_in_model_does_not_slander_the_ram():
     assert decode_pace(guide, Placement(2048), rooms, taught, 64).middle == pytest.approx(300.0, rel=0.1)
 
 
+@pytest.mark.parametrize("ram_bytes_per_s", [10.3e9, 40e9])
+def test_the_built_in_model_does_not_flatter_the_ram(ram_bytes_per_s):
+    """Its few megabytes stay in the processor's cache: two and a half times as fast as the RAM allows, seen here."""
+    alone = machine_with([], 32 * GB)
+    rooms = rooms_of(alone)
+    where = Site(rooms, speeds_of(alone, rooms, ram_bytes_per_s))
+    guide = sketched(Parameters(6, 256, 4, 768, 3072, 2048, name="guide", is_tied=True), "Q8_0")
+    there = replace(fit(LARGE, Placement(2048)), candidate=Candidate("Q8_0", guide), need=Need(DeviceNeed()))
+    fast = 2.5 * decode_pace(guide, Placement(2048), rooms, where.speeds, 64).middle
+    taught = speeds_of(alone, rooms, ram_bytes_per_s, learn(observed_speed(there, where, fast, None, 64)))
+    assert taught.ram.weights_bytes_per_s == where.speeds.ram.weights_bytes_per_s
+    assert decode_pace(guide, Placement(2048), rooms, taught, 64).basis is not Basis.MEASURED
+
+
 @pytest.mark.parametrize(("written", "read", "tasks"), [
     (16, 128, [Task.DECODE, Task.PREFILL]), (15, 128, [Task.PREFILL]), (200, 5, [Task.DECODE]), (1, 1, []),
 ])  # fmt: skip

@@ -25,6 +25,7 @@ _SLOWEST, _FASTEST = 5.0, 0.2  # no factor leaves these bounds: a guessed part m
 _SLOWEST_ENGINE = 60.0  # 3 ms a token
 _ABSURD = 10.0  # one run so much slower or faster than said is somebody else's doing, unless it happens again
 _TINY_S, _TINY_FACTOR = 5e-3, 2.5  # a token that short and that late was held up by the engine, not by the memory
+_CACHE_BYTES = 32e6  # the last cache of a desktop's processor: what a token reads of a smaller model may stay in it
 _ENOUGH_ROWS, _OUTLIER, _ROUNDS = 3, 0.1, 3  # beyond 10 % off, a row counts less (reweighted least squares)
 _TAKES_PART = 0.15  # a device that took less of the time than this was not measured by it
 _SURE_OFFSET_BYTES, _MOST_OFFSET_SHARE = 64 << 20, 0.15
@@ -150,7 +151,7 @@ def learn(observations: Sequence[Observation]) -> Learnt:
     """What these observations, in any order, teach together."""
     ordered = sorted(observations, key=lambda one: one.when_s)
     memory = [one for one in ordered if isinstance(one, MemoryObservation) and _is_sane(one)]
-    speeds = [one for one in ordered if isinstance(one, SpeedObservation) and one.measured_s > 0 and one.times]
+    speeds = [one for one in ordered if isinstance(one, SpeedObservation) and _is_telling(one)]
     lessons = {key: lesson for task in Task for key, lesson in _speed_lessons(task, speeds)}
     return Learnt(_memory_lessons(memory), lessons, frozenset((one.task, one.model) for one in speeds))
 
@@ -170,6 +171,18 @@ def corrected(need: Need, architecture: str, kv_type: KvType, rooms: Rooms, lear
 
 def _is_sane(one: MemoryObservation) -> bool:
     return one.predicted_bytes > 0 and one.measured_bytes > 0
+
+
+def _is_telling(one: SpeedObservation) -> bool:
+    """Whether it says something of a memory: a tiny model that is faster than it was read from the processor's cache.
+
+    The built-in model is what most people load first. It must not flatter the RAM.
+    """
+    if one.measured_s <= 0 or not one.times:
+        return False
+    read_bytes = sum(time.work for time in one.times if time.label != ENGINE)
+    is_tiny = one.task is Task.DECODE and read_bytes < _CACHE_BYTES
+    return not (is_tiny and one.measured_s < sum(time.total_s for time in one.times))
 
 
 def _memory_lessons(observations: Iterable[MemoryObservation]) -> dict[MemoryKey, MemoryLesson]:
