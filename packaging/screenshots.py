@@ -29,6 +29,7 @@ FIRST_WORDS = 90  # characters of the answer that are there when the picture is 
 EARLIER = ("Which quant for coding?", "What is the trained context?", "What does the slider do?")
 CONVERSATION = ("Which quant is the fastest?", "What does the K mean in Q4_K_M?")
 LAST_QUESTION = "What is the KV cache?"
+DOWNLOADED_REPO, LIBRARY_MODEL = "HuggingFaceTB/SmolLM2-1.7B-Instruct-GGUF", "Qwen3-8B-Q4_K_M"
 FIT_GPU, FIT_RAM_BYTES = "GeForce RTX 4060", 32 << 30
 FIT_MODEL = {
     "name": "Qwen3-8B", "n_layers": 36, "n_embd": 4096, "n_heads": 32, "n_kv_heads": 8, "head_length": 128,
@@ -46,8 +47,11 @@ def main() -> int:
         return 1
     arguments.folder.mkdir(parents=True, exist_ok=True)
     words = [str(arguments.folder), "--inside", *(["--model", str(arguments.model)] if arguments.model else [])]
-    with _virtual_screen() as display, tempfile.TemporaryDirectory() as home:
-        environment = {**os.environ, "DISPLAY": display, "QT_QPA_PLATFORM": "xcb", "CARRYON_HOME": home}
+    with _virtual_screen() as display, tempfile.TemporaryDirectory() as folder, _models_and_hub(folder) as address:
+        environment = {
+            **os.environ, "DISPLAY": display, "QT_QPA_PLATFORM": "xcb", "CARRYON_HOME": f"{folder}/home",
+            "HOME": f"{folder}/person", "HF_ENDPOINT": address,
+        }  # fmt: skip
         return subprocess.run([sys.executable, __file__, *words], env=environment, check=False).returncode
 
 
@@ -73,6 +77,17 @@ def _virtual_screen() -> Iterator[str]:
     finally:
         server.terminate()
         server.wait()
+
+
+@contextlib.contextmanager
+def _models_and_hub(folder: str) -> Iterator[str]:
+    """The address of a Hub of a process of its own; models lie in the folder. Ended with the block."""
+    command = [sys.executable, str(Path(__file__).with_name("picture_models.py")), folder]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as serving:
+        try:
+            yield serving.stdout.readline().strip()
+        finally:
+            serving.stdin.close()
 
 
 def _inside(arguments: argparse.Namespace) -> int:
@@ -123,10 +138,13 @@ class Photographer:
             self._load_dialog(f"load-{look}")
             self._settings(f"settings-{look}")
             self._fit(f"fit-{look}")
+            self._discover(look)
+            self._library(f"library-{look}")
         self._wear("light", 200)
         self._fit("fit-light-200")
         self._load_dialog("load-light-200")
         self._settings("settings-light-200")
+        self._library("library-light-200")
         for look, percent in (("light", 100), ("dark", 100), ("light", 200), ("dark", 200)):
             self._wear(look, percent)
             self._mid_answer(f"chat-{look}" if percent == 100 else f"chat-{look}-{percent}")
@@ -254,6 +272,46 @@ class Photographer:
         from carryon.ui.window import Page
 
         self._window.resize(*WINDOW)
+        self._window.show_page(Page.CHAT)
+
+    def _discover(self, look: str) -> None:
+        """A search, a repository with its quants, and two downloads of it."""
+        from carryon.hub.names import Reference
+        from carryon.hub.search import SearchWish
+        from carryon.ui.window import Page
+
+        self._window.show_page(Page.DISCOVER)
+        page, downloads = self._window.pages.discover, self._services.downloads
+        page.back()
+        page.searching.search(SearchWish("gguf"), is_final=True)
+        self._until(lambda: len(page.searching.form.lines) >= 6)
+        self._take(f"discover-{look}")
+        page.open_repository(Reference(DOWNLOADED_REPO))
+        self._until(lambda: page.repository.form.plan and page.repository.form.card)
+        self._take(f"repository-{look}")
+        for quant in ("Q4_K_M", "Q8_0"):
+            form = page.repository.form
+            downloads.add(self._services.discovery.wish_for(form.look, form.look.quant(quant)))
+        downloads.pause(downloads.now[-1].id)
+        self._until(lambda: downloads.now[0].fraction > 0.4)
+        self._window.show_downloads()
+        self._take(f"downloads-{look}")
+        self._window.show_downloads()
+        for one in downloads.now:
+            downloads.cancel(one.id, keeps_part=False)
+        self._until(lambda: not downloads.now)
+        self._window.show_page(Page.CHAT)
+
+    def _library(self, name: str) -> None:
+        from carryon.ui.window import Page
+
+        self._window.show_page(Page.LIBRARY)
+        page = self._window.pages.library
+        self._until(lambda: self._services.library.entries and not self._services.library.state.is_scanning)
+        chosen = next(one for one in self._services.library.entries if one.path.stem == LIBRARY_MODEL)
+        page.presenter.select(chosen.path)
+        self._pause_s(2)  # what fits is worked out row by row
+        self._take(name)
         self._window.show_page(Page.CHAT)
 
     def _crash(self, name: str) -> None:

@@ -107,7 +107,8 @@ def nothing_text(form: SearchForm) -> str:
 def has_filters(form: SearchForm) -> bool:
     """Whether anything but words, kind and order narrows the search."""
     wish = form.wish
-    return bool(wish.author or wish.licence or wish.task or form.n_hidden) or (wish.min_params, wish.max_params) != (None, None)
+    has_size = (wish.min_params, wish.max_params) != (None, None)
+    return has_size or bool(wish.author or wish.licence or wish.task or form.n_hidden)
 
 
 def facts(line: Line, today: date) -> str:
