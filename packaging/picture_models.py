@@ -1,6 +1,6 @@
 """What the pictures of Discover and the Library show: a Hub on this machine and a disk of models, all only headers.
 
-    python packaging/picture_models.py FOLDER        fills FOLDER/home and FOLDER/person, prints the Hub's address, serves
+    python packaging/picture_models.py FOLDER     fills FOLDER/home and FOLDER/person, prints the Hub's address, serves
 
 Names and sizes are those of real models; the bytes are zeros behind a true header, so nothing here can answer. Ends
 when its standard input does.
