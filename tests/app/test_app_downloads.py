@@ -20,7 +20,7 @@ from carryon.app.hub_access import HubAccess
 from carryon.base.errors import BadFile, NoAccess, NoRoom, Offline
 from carryon.base.jobs import Runner
 from carryon.base.settings import SettingsFile
-from carryon.hub import part
+from carryon.hub.fetching import part
 from carryon.hub.origin import origin_file, read_origin
 from carryon.hub.repo import RepoFile
 

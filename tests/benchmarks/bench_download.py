@@ -27,10 +27,10 @@ from fakes import fakehub
 
 from carryon.base.jobs import drained
 from carryon.hub.connection import connected
-from carryon.hub.download import N_CONNECTIONS, Fetch, downloading
+from carryon.hub.fetching.download import N_CONNECTIONS, Fetch, downloading
+from carryon.hub.fetching.source import Located, locate
 from carryon.hub.repo import RepoFile
 from carryon.hub.site import Site
-from carryon.hub.source import Located, locate
 
 GOAL_SHARE, GOAL_GROWTH_MB = 0.95, 60.0
 REPO_ID, NAME = "acme/tiny-GGUF", "tiny-Q4_K_M.gguf"

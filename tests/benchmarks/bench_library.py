@@ -21,9 +21,9 @@ from fakes.header_models import MODELS, as_quantized
 from fakes.header_writer import HeaderWriter
 
 from carryon.base.jobs import drained
-from carryon.hub.index import Index
-from carryon.hub.scanning import Scan, checking, scanning
-from carryon.hub.shelves import Program, Shelf
+from carryon.hub.library.index import Index
+from carryon.hub.library.scanning import Scan, checking, scanning
+from carryon.hub.library.shelves import Program, Shelf
 
 N_TOKENS, CHECKED = 152_000, 40
 FIRST_TARGET_S, SECOND_TARGET_S = 2.0, 0.5

@@ -27,8 +27,8 @@ from carryon.app.services import build
 from carryon.base.paths import Home
 from carryon.base.settings import Theme
 from carryon.hub.connection import connected
+from carryon.hub.fetching.source import locate
 from carryon.hub.repo import RepoFile
-from carryon.hub.source import locate
 from carryon.ui import theme
 from carryon.ui.bridge import MainThread
 

@@ -23,7 +23,7 @@ from carryon.base.settings import Settings, SettingsFile
 from carryon.cli import get as command
 from carryon.cli import main
 from carryon.cli.download_bar import Bar, Lines, bar_line
-from carryon.hub import part
+from carryon.hub.fetching import part
 from carryon.hub.origin import read_origin
 
 REPO = "acme/tiny-GGUF"

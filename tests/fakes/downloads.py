@@ -6,7 +6,7 @@ from dataclasses import replace
 from fakes.fakehub import Blob
 
 from carryon.base.jobs import drained
-from carryon.hub.download import Fetch, Patience, downloading, part_file, sidecar_file
+from carryon.hub.fetching.download import Fetch, Patience, downloading, part_file, sidecar_file
 from carryon.hub.repo import RepoFile
 from carryon.hub.site import Site
 

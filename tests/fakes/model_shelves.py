@@ -7,7 +7,7 @@ from pathlib import Path
 from fakes.header_models import ends, general, heads, in_layers
 from fakes.header_writer import HeaderWriter
 
-from carryon.hub.shelves import Surroundings
+from carryon.hub.library.shelves import Surroundings
 
 COMMIT, OLD_COMMIT = "c" * 40, "0" * 40
 

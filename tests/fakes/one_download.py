@@ -10,7 +10,7 @@ from pathlib import Path
 
 from carryon.base.errors import AppError
 from carryon.base.jobs import drained
-from carryon.hub.download import Fetch, Patience, downloading
+from carryon.hub.fetching.download import Fetch, Patience, downloading
 from carryon.hub.repo import RepoFile
 from carryon.hub.site import Site
 

@@ -12,7 +12,7 @@ from carryon.app.hub_access import OFFLINE_HINT, HubAccess
 from carryon.base.errors import Offline
 from carryon.base.jobs import Progress, aside
 from carryon.base.settings import SettingsFile
-from carryon.hub.bandwidth import Bandwidth
+from carryon.hub.fetching.bandwidth import Bandwidth
 from carryon.hub.origin import read_origin
 from carryon.hub.repo import RepoFile
 from carryon.hub.site import Site
@@ -68,7 +68,7 @@ def fetching(wish: DownloadWish, terms: Terms) -> Generator[Step | Fetched | Non
 
 def discarding(wish: DownloadWish, made: frozenset[str]) -> Generator[None, None, None]:
     """Removes the unfinished files of a set, and those of the whole ones that it brought here itself."""
-    from carryon.hub.download import discard
+    from carryon.hub.fetching.download import discard
     from carryon.hub.origin import origin_file
 
     for file in wish.files:
@@ -102,7 +102,7 @@ def here_bytes(wish: DownloadWish) -> int:
 
 def room_missing_for(wish: DownloadWish, others: Iterable[DownloadWish]) -> int:
     """How many bytes are missing on the disk for this set beside the others that are still on their way to it."""
-    from carryon.hub.download import room_missing
+    from carryon.hub.fetching.download import room_missing
 
     disk = _disk(wish.folder)
     rivals = [one for one in others if _disk(one.folder) == disk]
@@ -193,7 +193,7 @@ def _fetching_while_online(
     wish: DownloadWish, file: RepoFile, site: Site, terms: Terms, teller: _Teller
 ) -> Generator[Step | None, None, bool]:
     """True when the file is whole, False when the network was switched off meanwhile."""
-    from carryon.hub.download import Checking, Fetch, Retrying, StartedOver, downloading
+    from carryon.hub.fetching.download import Checking, Fetch, Retrying, StartedOver, downloading
 
     fetch = Fetch(site, wish.repo_id, wish.commit, file, wish.target(file), wish.licence)
     n_connections = terms.settings.now.connections_per_download
@@ -217,7 +217,7 @@ def _fetching_while_online(
 
 
 def _here_bytes(wish: DownloadWish, file: RepoFile) -> int:
-    from carryon.hub.download import part_bytes
+    from carryon.hub.fetching.download import part_bytes
 
     if is_here(wish, file):
         return file.size_bytes

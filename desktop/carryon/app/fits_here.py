@@ -11,7 +11,7 @@ from carryon.fit import words
 from carryon.fit.plan import Candidate, Plan, Site, Verdict, plan
 from carryon.gguf.shape import ModelShape, read_shape
 from carryon.hardware.machine import MemoryUse
-from carryon.hub.entry import Entry
+from carryon.hub.library.entry import Entry
 
 _SHAPES_KEPT = 48  # some 200 kB each
 NOTICED_BYTES = 512 << 20  # memory that other programs take or give back without a new look at all files

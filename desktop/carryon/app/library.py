@@ -14,14 +14,14 @@ from carryon.base.jobs import Done, Failed, Job, Lane, Outcome, Progress, Runner
 from carryon.base.paths import Home
 from carryon.base.settings import Settings, SettingsFile
 from carryon.gguf.split import parts_of
-from carryon.hub.duplicates import Copies, finding_copies
-from carryon.hub.entry import Entry, Known
-from carryon.hub.index import Index, key_of
+from carryon.hub.library.duplicates import Copies, finding_copies
+from carryon.hub.library.entry import Entry, Known
+from carryon.hub.library.index import Index, key_of
+from carryon.hub.library.scanning import Looked, Scan, checking, scanning
+from carryon.hub.library.shelves import Program, Shelf, Surroundings, shelves
+from carryon.hub.library.walking import is_folder
 from carryon.hub.names import safe_parts
 from carryon.hub.origin import origin_file, read_origin
-from carryon.hub.scanning import Looked, Scan, checking, scanning
-from carryon.hub.shelves import Program, Shelf, Surroundings, shelves
-from carryon.hub.walking import is_folder
 
 _SLICE_S = 0.4  # other jobs of the DISK lane wait no longer for the closer look at many files
 _COMMAND_CHECK_S = 2.0  # a command does not wait longer for it

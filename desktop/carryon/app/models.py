@@ -9,7 +9,7 @@ from carryon.base.errors import BadFile, BadInput
 from carryon.base.files import disk_errors
 from carryon.base.paths import Home
 from carryon.gguf.header import Header, read_header
-from carryon.hub.entry import Entry
+from carryon.hub.library.entry import Entry
 from carryon.hub.names import is_reference
 
 GUIDE = "guide"

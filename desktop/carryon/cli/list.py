@@ -10,9 +10,9 @@ from carryon.app.library import scanned
 from carryon.base.units import bytes_text
 from carryon.cli import columns
 from carryon.cli.loading import this_home
-from carryon.hub.entry import Entry
-from carryon.hub.library_words import PROGRAMS, path_text, quant_text, where_text
-from carryon.hub.scanning import Scan
+from carryon.hub.library.entry import Entry
+from carryon.hub.library.scanning import Scan
+from carryon.hub.library.words import PROGRAMS, path_text, quant_text, where_text
 
 _DESCRIPTION = """\
 Lists the models on this disk: Carryon's own, and in place those of the Hugging Face

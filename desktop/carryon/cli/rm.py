@@ -12,7 +12,7 @@ from carryon.base.errors import BadInput
 from carryon.base.paths import Home
 from carryon.base.units import bytes_text
 from carryon.cli.loading import this_home
-from carryon.hub.library_words import path_text
+from carryon.hub.library.words import path_text
 
 _DESCRIPTION = """\
 Moves a model out of Carryon's folder into its trash, from where it can be put back.

@@ -10,8 +10,9 @@ from carryon.base.paths import Home
 from carryon.base.units import NOT_MEASURED, bytes_text
 from carryon.cli.list import entry_json
 from carryon.cli.loading import this_home
-from carryon.hub.entry import Entry
-from carryon.hub.library_words import (
+from carryon.hub.library.entry import Entry
+from carryon.hub.library.metadata import MetadataLine, read_metadata
+from carryon.hub.library.words import (
     KINDS,
     context_of,
     parameters_of,
@@ -21,7 +22,6 @@ from carryon.hub.library_words import (
     when_text,
     where_text,
 )
-from carryon.hub.metadata import MetadataLine, read_metadata
 
 _EXAMPLES = """\
 examples:

@@ -10,7 +10,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QMenu, QMessageBox, QPushButton, QToolButton
 
 from carryon.base.settings import Theme
-from carryon.hub.scanning import Scan
+from carryon.hub.library.scanning import Scan
 from carryon.ui import theme
 from carryon.ui.library import texts
 from carryon.ui.library.duplicates_dialog import DuplicatesDialog

@@ -14,7 +14,7 @@ from carryon.app.services import build
 from carryon.base.errors import AppError, BadFile
 from carryon.fit.plan import Verdict
 from carryon.hardware.machine import GpuUse, Memory, MemoryUse
-from carryon.hub.shelves import Program
+from carryon.hub.library.shelves import Program
 from carryon.ui.library import texts
 from carryon.ui.library.form import Column
 from carryon.ui.library.presenter import LibraryPresenter

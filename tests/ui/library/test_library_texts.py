@@ -7,11 +7,11 @@ import pytest
 
 from carryon.app.library import LibraryState
 from carryon.base.units import NOT_MEASURED
-from carryon.hub.duplicates import Copies
-from carryon.hub.entry import Entry, Kind, Known, Trouble
-from carryon.hub.library_words import parameters_of, path_text, quant_text, when_text, where_text
-from carryon.hub.scanning import Looked, Scan
-from carryon.hub.shelves import Program, Shelf
+from carryon.hub.library.duplicates import Copies
+from carryon.hub.library.entry import Entry, Kind, Known, Trouble
+from carryon.hub.library.scanning import Looked, Scan
+from carryon.hub.library.shelves import Program, Shelf
+from carryon.hub.library.words import parameters_of, path_text, quant_text, when_text, where_text
 from carryon.ui.library import texts
 from carryon.ui.library.detail import breakable
 from carryon.ui.library.form import Form

@@ -5,8 +5,8 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QToolButton, QVBoxLayout, QWi
 
 from carryon.app.fits_here import FitHere
 from carryon.base.errors import AppError
-from carryon.hub.entry import Entry, Kind
-from carryon.hub.library_words import KINDS
+from carryon.hub.library.entry import Entry, Kind
+from carryon.hub.library.words import KINDS
 from carryon.ui import theme
 from carryon.ui.library import texts
 from carryon.ui.library.form import Form

@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QDialog, QFrame, QHBoxLayout, QProgressBar, QVBoxL
 from carryon.base.errors import AppError
 from carryon.base.jobs import Progress
 from carryon.base.units import bytes_text, done_text
-from carryon.hub.duplicates import Copies
-from carryon.hub.entry import Entry
+from carryon.hub.library.duplicates import Copies
+from carryon.hub.library.entry import Entry
 from carryon.ui.library import texts
 from carryon.ui.library.detail import breakable
 from carryon.ui.widgets.controls import button, hairline, label

@@ -9,9 +9,9 @@ from pathlib import Path
 from carryon.app.fits_here import FitHere, Judged
 from carryon.app.library import LibraryState
 from carryon.fit.answers import RANK
-from carryon.hub.entry import Entry
-from carryon.hub.library_words import context_of, path_text, quant_text, where_text
-from carryon.hub.shelves import Program, Shelf
+from carryon.hub.library.entry import Entry
+from carryon.hub.library.shelves import Program, Shelf
+from carryon.hub.library.words import context_of, path_text, quant_text, where_text
 
 
 class Column(IntEnum):

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from carryon.base.errors import AppError
-from carryon.hub.metadata import MetadataLine
+from carryon.hub.library.metadata import MetadataLine
 from carryon.ui import theme
 from carryon.ui.library import texts
 from carryon.ui.widgets.controls import button, label

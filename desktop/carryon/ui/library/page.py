@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 
 from carryon.app.services import Services
 from carryon.hardware.machine import Machine, MemoryUse
-from carryon.hub.entry import Entry
+from carryon.hub.library.entry import Entry
 from carryon.ui import theme
 from carryon.ui.library import texts
 from carryon.ui.library.detail import Detail

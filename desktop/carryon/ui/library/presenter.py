@@ -14,9 +14,9 @@ from carryon.base.errors import AppError
 from carryon.base.jobs import Done, Failed, Job, Lane, Outcome, Progress, Runner
 from carryon.fit.plan import Site
 from carryon.hardware.machine import Machine, MemoryUse
-from carryon.hub.duplicates import Copies
-from carryon.hub.entry import Entry
-from carryon.hub.metadata import MetadataLine, read_metadata
+from carryon.hub.library.duplicates import Copies
+from carryon.hub.library.entry import Entry
+from carryon.hub.library.metadata import MetadataLine, read_metadata
 from carryon.ui.library import texts
 from carryon.ui.library.form import Column, Form, Place
 

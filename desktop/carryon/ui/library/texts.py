@@ -1,4 +1,4 @@
-"""The words of the Library page that are not shared with the commands (hub/library_words.py). No Qt."""
+"""The words of the Library page that are not shared with the commands (hub/library/words.py). No Qt."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,9 +7,10 @@ from carryon.app.fits_here import FitHere, Judged
 from carryon.base.units import NOT_MEASURED, bytes_text
 from carryon.fit.plan import Verdict
 from carryon.gguf.cursor import shown
-from carryon.hub.duplicates import Copies
-from carryon.hub.entry import Entry, Kind
-from carryon.hub.library_words import (
+from carryon.hub.library.duplicates import Copies
+from carryon.hub.library.entry import Entry, Kind
+from carryon.hub.library.shelves import Program
+from carryon.hub.library.words import (
     KINDS,
     PROGRAMS,
     context_of,
@@ -20,7 +21,6 @@ from carryon.hub.library_words import (
     when_text,
     where_text,
 )
-from carryon.hub.shelves import Program
 from carryon.ui.library.form import Form, Place
 
 TITLE = "Library"

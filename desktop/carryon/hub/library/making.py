@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from carryon.hub.entry import Entry, Known, Trouble
-from carryon.hub.index import Index, key_of
-from carryon.hub.knowing import Passing, at_a_glance
-from carryon.hub.places import Place, place_of
-from carryon.hub.shelves import Shelf
-from carryon.hub.walking import FoundFile, file_at
+from carryon.hub.library.entry import Entry, Known, Trouble
+from carryon.hub.library.index import Index, key_of
+from carryon.hub.library.knowing import Passing, at_a_glance
+from carryon.hub.library.places import Place, place_of
+from carryon.hub.library.shelves import Shelf
+from carryon.hub.library.walking import FoundFile, file_at
 
 _HEARTBEAT_S = 0.1
 _KEPT_AT_ONCE = 256

@@ -17,20 +17,20 @@ from carryon.base.errors import BadFile
 from carryon.base.files import disk_errors
 from carryon.base.jobs import Progress, aside
 from carryon.base.units import bytes_text
-from carryon.hub import sidecar
-from carryon.hub.bandwidth import Bandwidth
-from carryon.hub.file_lock import FileLock
-from carryon.hub.lane import Lane
-from carryon.hub.news import Checking, Fetch, News, Retrying, StartedOver
+from carryon.hub.fetching import sidecar
+from carryon.hub.fetching.bandwidth import Bandwidth
+from carryon.hub.fetching.file_lock import FileLock
+from carryon.hub.fetching.lane import Lane
+from carryon.hub.fetching.news import Checking, Fetch, News, Retrying, StartedOver
+from carryon.hub.fetching.part import Part, check_place, no_room, part_file, room_missing, sync_folder
+from carryon.hub.fetching.pieces import MIB, mark_bytes_of
+from carryon.hub.fetching.repairing import repaired
+from carryon.hub.fetching.retrying import PATIENT, Patience, patiently
+from carryon.hub.fetching.sidecar import Identity, Record, sidecar_file
+from carryon.hub.fetching.source import Changed, Located, Source, locate
+from carryon.hub.fetching.summing import fresh_digest, is_right
+from carryon.hub.fetching.transfer import Transfer
 from carryon.hub.origin import Origin, read_origin, write_origin
-from carryon.hub.part import Part, check_place, no_room, part_file, room_missing, sync_folder
-from carryon.hub.pieces import MIB, mark_bytes_of
-from carryon.hub.repairing import repaired
-from carryon.hub.retrying import PATIENT, Patience, patiently
-from carryon.hub.sidecar import Identity, Record, sidecar_file
-from carryon.hub.source import Changed, Located, Source, locate
-from carryon.hub.summing import fresh_digest, is_right
-from carryon.hub.transfer import Transfer
 
 __all__ = [
     "PATIENT", "Bandwidth", "Checking", "Fetch", "News", "Patience", "Retrying", "StartedOver", "discard",

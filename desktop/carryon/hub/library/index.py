@@ -1,6 +1,6 @@
 """What was found out about the files of the library, in library.sqlite, so that nothing is read twice.
 
-    model_file(path, size_bytes, mtime_ns, known)      known: hub/entry.py Known as JSON
+    model_file(path, size_bytes, mtime_ns, known)      known: entry.py Known as JSON
     model_hash(path, size_bytes, mtime_ns, sha256)
     model_name(path, name)                             what a person calls a file that is not Carryon's
     model_use(path, when_s)
@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from carryon.base.database import opened, tolerant
-from carryon.hub.entry import Known
-from carryon.hub.knowing import as_json, from_json
-from carryon.hub.walking import FoundFile
+from carryon.hub.library.entry import Known
+from carryon.hub.library.knowing import as_json, from_json
+from carryon.hub.library.walking import FoundFile
 
 _VERSION = 1  # of what is kept in `known`: another one is read anew
 _SCHEMA = """

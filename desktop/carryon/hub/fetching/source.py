@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from carryon.base.errors import BadFile
 from carryon.hub.connection import MOST_REDIRECTS, MOVED, Answer, Connection, checked, host_of, location
+from carryon.hub.fetching.sidecar import Identity
+from carryon.hub.fetching.summing import sum_name
 from carryon.hub.repo import RepoFile
-from carryon.hub.sidecar import Identity
 from carryon.hub.site import Site, origin_of
-from carryon.hub.summing import sum_name
 from carryon.hub.wire import BadAnswer, hub_errors, portal_error
 
 _ETAG = re.compile(r'(?:W/)?"?([0-9a-f]{64}|[0-9a-f]{40})"?')

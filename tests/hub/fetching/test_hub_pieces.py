@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carryon.hub.pieces import MIB, Pieces, Span, mark_bytes_of, piece_bytes_of
+from carryon.hub.fetching.pieces import MIB, Pieces, Span, mark_bytes_of, piece_bytes_of
 
 sizes = st.integers(0, 40 * MIB)
 

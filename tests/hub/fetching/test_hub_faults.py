@@ -10,7 +10,7 @@ from fakes.fakehub import Blob, FakeHub
 
 from carryon.base.errors import BadFile, NoAccess, Offline
 from carryon.base.jobs import Progress, drained
-from carryon.hub.download import Checking, Retrying, StartedOver, part_bytes
+from carryon.hub.fetching.download import Checking, Retrying, StartedOver, part_bytes
 from carryon.hub.repo import RepoFile
 from carryon.hub.site import Site
 from carryon.hub.wire import BadAnswer

@@ -11,7 +11,7 @@ from fakes.fakehub import Blob, FakeHub
 
 from carryon.base.errors import BadFile, NoRoom
 from carryon.base.jobs import Progress
-from carryon.hub.download import (
+from carryon.hub.fetching.download import (
     Bandwidth,
     Checking,
     StartedOver,

@@ -4,8 +4,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Protocol
 
-from carryon.hub.pieces import MIB, Pieces, Span, mark_bytes_of
-from carryon.hub.sidecar import MARK_LETTERS
+from carryon.hub.fetching.pieces import MIB, Pieces, Span, mark_bytes_of
+from carryon.hub.fetching.sidecar import MARK_LETTERS
 
 WINDOW_BYTES = 32 * MIB  # how far before the front bytes are fetched, and so how many wait in memory
 STEP_BYTES = MIB

@@ -5,8 +5,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from carryon.base.errors import AppError, BadFile
+from carryon.hub.library.shelves import Shelf
 from carryon.hub.origin import Origin
-from carryon.hub.shelves import Shelf
 
 
 class Kind(StrEnum):

@@ -15,7 +15,7 @@ from fakes.fakehub import FakeHub
 from fakes.one_download import command
 
 from carryon.base.errors import NoRoom
-from carryon.hub.download import StartedOver, part_bytes
+from carryon.hub.fetching.download import StartedOver, part_bytes
 
 KILLS = 10
 
@@ -169,7 +169,7 @@ def test_the_disk_holds_what_the_record_says(hub, tmp_path):
 
 
 def check_record(trial):
-    from carryon.hub.sidecar import kept
+    from carryon.hub.fetching.sidecar import kept
 
     with (trial.target.parent / "m.gguf.part").open("rb") as part:
         for start, end in kept(trial.target).done:

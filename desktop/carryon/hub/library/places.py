@@ -6,10 +6,10 @@ from pathlib import Path
 
 from carryon.base.errors import BadInput
 from carryon.gguf.cursor import shown
+from carryon.hub.library.shelves import Program, Shelf
+from carryon.hub.library.walking import FoundFile, small_text
 from carryon.hub.names import repo_id_of
 from carryon.hub.origin import Origin, read_origin
-from carryon.hub.shelves import Program, Shelf
-from carryon.hub.walking import FoundFile, small_text
 
 _PART = re.compile(r"-\d{5}-of-\d{5}$")
 _SHA256, _COMMIT = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}")

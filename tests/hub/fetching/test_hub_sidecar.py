@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from carryon.hub.file_lock import FileLock
-from carryon.hub.sidecar import Identity, Record, forget, keep, kept, sidecar_file
+from carryon.hub.fetching.file_lock import FileLock
+from carryon.hub.fetching.sidecar import Identity, Record, forget, keep, kept, sidecar_file
 
 IDENTITY = Identity("e" * 64, f"sha256:{'e' * 64}", 1000)
 RECORD = Record(IDENTITY, ((0, 10), (20, 1000)), 100, ("0" * 16, "f" * 16))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from carryon.hub.pieces import Span
+from carryon.hub.fetching.pieces import Span
 
 MUCH_SLOWER = 4.0  # a new connection costs something: only for a clear gain
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carryon.hub.pieces import MIB, Pieces
-from carryon.hub.summing import WINDOW_BYTES, Block, RunningSum, sum_name
+from carryon.hub.fetching.pieces import MIB, Pieces
+from carryon.hub.fetching.summing import WINDOW_BYTES, Block, RunningSum, sum_name
 
 SIZE_BYTES = 5 * MIB + 12_345
 CONTENT = random.Random(5).randbytes(SIZE_BYTES)

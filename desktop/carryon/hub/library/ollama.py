@@ -13,7 +13,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
-from carryon.hub.walking import Walk, changed_ns, file_at, is_folder, walking
+from carryon.hub.library.walking import Walk, changed_ns, file_at, is_folder, walking
 
 _HOST, _NAMESPACE = "registry.ollama.ai", "library"  # left out of a name, as Ollama itself does
 _DIGEST = re.compile(r"sha256[:-]([0-9a-f]{64})")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from carryon.hub.walking import small_text
+from carryon.hub.library.walking import small_text
 
 _LARGEST_SETTING_BYTES = 1 << 20
 

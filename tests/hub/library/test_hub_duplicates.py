@@ -8,11 +8,11 @@ from fakes.header_models import write_split_model
 from fakes.model_shelves import Disk, tiny_model
 
 from carryon.base.jobs import drained
-from carryon.hub import duplicates
-from carryon.hub.duplicates import finding_copies
-from carryon.hub.index import Index
-from carryon.hub.scanning import scanning
-from carryon.hub.shelves import shelves
+from carryon.hub.library import duplicates
+from carryon.hub.library.duplicates import finding_copies
+from carryon.hub.library.index import Index
+from carryon.hub.library.scanning import scanning
+from carryon.hub.library.shelves import shelves
 
 
 @pytest.fixture

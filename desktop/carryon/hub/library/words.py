@@ -5,8 +5,8 @@ from pathlib import Path
 
 from carryon.base.units import NOT_MEASURED, context_text
 from carryon.gguf.cursor import shown
-from carryon.hub.entry import Entry, Kind
-from carryon.hub.shelves import Program
+from carryon.hub.library.entry import Entry, Kind
+from carryon.hub.library.shelves import Program
 
 PROGRAMS = {
     Program.CARRYON: "Carryon",

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from carryon.base.files import disk_errors
 from carryon.base.jobs import Progress
-from carryon.hub.entry import Entry
-from carryon.hub.index import Index
-from carryon.hub.walking import file_at
+from carryon.hub.library.entry import Entry
+from carryon.hub.library.index import Index
+from carryon.hub.library.walking import file_at
 
 _BLOCK_BYTES = 1 << 20
 _END_BYTES = 1 << 16

@@ -6,10 +6,10 @@ import time
 
 from carryon.base.errors import Offline
 from carryon.hub.connection import MOST_REDIRECTS, MOVED, Answer, Connection, checked, host_of, location
-from carryon.hub.pieces import Span
-from carryon.hub.source import Located, etag_of
-from carryon.hub.summing import Block
-from carryon.hub.transfer import BLOCK_BYTES, Stopped, Transfer
+from carryon.hub.fetching.pieces import Span
+from carryon.hub.fetching.source import Located, etag_of
+from carryon.hub.fetching.summing import Block
+from carryon.hub.fetching.transfer import BLOCK_BYTES, Stopped, Transfer
 from carryon.hub.wire import BadAnswer, Refused, error_of, hub_errors, portal_error
 
 _GATHER_S = 0.1  # small reads are gathered for so long before they go to the disk

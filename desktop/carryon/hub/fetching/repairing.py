@@ -4,12 +4,12 @@ from collections.abc import Generator
 
 from carryon.base.jobs import aside
 from carryon.hub.connection import Answer, Connection, followed
-from carryon.hub.news import News
-from carryon.hub.part import Part
-from carryon.hub.pieces import MIB
-from carryon.hub.retrying import Patience, patiently
-from carryon.hub.source import Source
-from carryon.hub.summing import Digest, fresh_digest, is_right
+from carryon.hub.fetching.news import News
+from carryon.hub.fetching.part import Part
+from carryon.hub.fetching.pieces import MIB
+from carryon.hub.fetching.retrying import Patience, patiently
+from carryon.hub.fetching.source import Source
+from carryon.hub.fetching.summing import Digest, fresh_digest, is_right
 from carryon.hub.wire import BadAnswer, Refused, hub_errors
 
 _RANGE_BYTES = 8 * MIB

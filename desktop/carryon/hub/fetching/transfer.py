@@ -7,14 +7,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from carryon.base.errors import AppError, Offline
-from carryon.hub.bandwidth import Bandwidth
-from carryon.hub.part import Part
-from carryon.hub.pieces import MIB, Pieces, Span
-from carryon.hub.retrying import MOST_BAD_ANSWERS, Patience
-from carryon.hub.sidecar import Record, keep
-from carryon.hub.source import Source
-from carryon.hub.summing import Block, RunningSum
-from carryon.hub.ways import Fetching, Ways
+from carryon.hub.fetching.bandwidth import Bandwidth
+from carryon.hub.fetching.part import Part
+from carryon.hub.fetching.pieces import MIB, Pieces, Span
+from carryon.hub.fetching.retrying import MOST_BAD_ANSWERS, Patience
+from carryon.hub.fetching.sidecar import Record, keep
+from carryon.hub.fetching.source import Source
+from carryon.hub.fetching.summing import Block, RunningSum
+from carryon.hub.fetching.ways import Fetching, Ways
 
 BLOCK_BYTES = MIB
 _LOOK_S = 0.25  # how often a free lane looks whether somebody is too slow

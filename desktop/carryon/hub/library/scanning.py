@@ -12,14 +12,23 @@ from pathlib import Path
 from carryon.base.errors import AppError
 from carryon.base.jobs import Progress
 from carryon.gguf.split import parts_of
-from carryon.hub.entry import Entry, Kind, Known, Trouble
-from carryon.hub.index import Index
-from carryon.hub.knowing import Passing, by_headers
-from carryon.hub.making import Maker
-from carryon.hub.ollama import OllamaModel, reading_manifests, sha256_of
-from carryon.hub.places import Place
-from carryon.hub.shelves import Program, Shelf
-from carryon.hub.walking import FoundFile, Walk, can_be_listed, changed_ns, file_at, is_folder, small_text, walking
+from carryon.hub.library.entry import Entry, Kind, Known, Trouble
+from carryon.hub.library.index import Index
+from carryon.hub.library.knowing import Passing, by_headers
+from carryon.hub.library.making import Maker
+from carryon.hub.library.ollama import OllamaModel, reading_manifests, sha256_of
+from carryon.hub.library.places import Place
+from carryon.hub.library.shelves import Program, Shelf
+from carryon.hub.library.walking import (
+    FoundFile,
+    Walk,
+    can_be_listed,
+    changed_ns,
+    file_at,
+    is_folder,
+    small_text,
+    walking,
+)
 
 _PROJECTOR_WORDS = re.compile(r"mm[-_]?proj[-_.]?(?:model[-_.]?)?", re.IGNORECASE)
 _LARGEST_REF_BYTES = 100

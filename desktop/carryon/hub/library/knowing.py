@@ -11,7 +11,7 @@ from carryon.gguf.cursor import shown
 from carryon.gguf.header import FirstFacts, Header, read_first_facts
 from carryon.gguf.quant_name import quant_of
 from carryon.gguf.split import read_model
-from carryon.hub.entry import Kind, Known, Trouble
+from carryon.hub.library.entry import Kind, Known, Trouble
 from carryon.hub.quants import nearest_type, quant_named
 
 _LONGEST_TEXT = 120

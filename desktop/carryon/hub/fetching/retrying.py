@@ -11,7 +11,7 @@ from typing import TypeVar
 from carryon.base.errors import AppError, Offline
 from carryon.base.jobs import aside
 from carryon.hub.connection import CONNECT_S, SILENCE_S, Connection
-from carryon.hub.news import Retrying
+from carryon.hub.fetching.news import Retrying
 from carryon.hub.site import Site
 from carryon.hub.wire import BadAnswer, Refused
 

@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from carryon.base.jobs import Progress, drained
-from carryon.hub import walking
-from carryon.hub.entry import Kind
-from carryon.hub.index import Index
+from carryon.hub.library import walking
+from carryon.hub.library.entry import Kind
+from carryon.hub.library.index import Index
+from carryon.hub.library.scanning import checking, scanning
+from carryon.hub.library.shelves import Program, Shelf, Surroundings, shelves
 from carryon.hub.origin import Origin, write_origin
-from carryon.hub.scanning import checking, scanning
-from carryon.hub.shelves import Program, Shelf, Surroundings, shelves
 
 _NOBODY = 65534
 
@@ -379,7 +379,7 @@ def test_a_file_that_may_not_be_read_is_not_remembered_as_broken(as_anybody):
 def test_a_second_scan_reads_no_file(scan, disk, monkeypatch):
     tiny_model(disk.gpt4all / "x.gguf")
     first = scan()
-    monkeypatch.setattr("carryon.hub.making.at_a_glance", None)
+    monkeypatch.setattr("carryon.hub.library.making.at_a_glance", None)
     assert scan() == first
 
 
