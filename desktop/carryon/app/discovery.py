@@ -117,6 +117,19 @@ class Discovery:
             yield from warming(look.subject.candidates, place)
         return replace(look, is_reading=False)
 
+    def weighing(self, reference: Reference, place: Place | None = None) -> Generator[None, None, Look]:
+        """The same for who wants nothing but the fit: its subject is there, the quant that was named chosen in it.
+
+        Raises also what says why nothing is known of a need, and BadInput for a quant that is not there.
+        """
+        work = self.looking_into(reference, place)
+        while True:
+            try:
+                next(work)
+            except StopIteration as end:
+                return _weighed(end.value, reference)
+            yield None
+
     def again(self, look: Look) -> Look:
         """The same with what is on the disk by now."""
         here = self._here(look.repo, look.files.quants)
@@ -207,6 +220,19 @@ class Discovery:
         """With the paths of those that are here."""
         paths = {one.quant: str(self.path_of(look.repo, one.first)) for one in look.files.quants if one.quant in here}
         return tuple(replace(one, path=paths.get(one.quant)) for one in candidates)
+
+
+def _weighed(look: Look, reference: Reference) -> Look:
+    if look.subject is None:
+        raise look.error or BadFile(
+            f"{reference.repo_id} does not say what it needs.", "Look for another repository of the same model."
+        )
+    named = reference.quant or reference.file
+    found = look.quant(named) if named else None
+    if named and found is None:
+        known = ", ".join(one.quant or one.first.path for one in look.files.quants)
+        raise BadInput(f"{reference.repo_id} has no {named}.", f"It has {known}." if known else "It has no GGUF file.")
+    return replace(look, subject=replace(look.subject, chosen=found.quant if found else None))
 
 
 def judging(models: Sequence[FoundModel], place: Place) -> Generator[tuple[FoundModel, RoughFit], None, None]:

@@ -1,14 +1,13 @@
 """What `carryon fit` is asked about: a file that is here, or a repository on the Hub whose headers are enough."""
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from carryon.app.discovery import Discovery, Look, Sureness
 from carryon.app.fitting import Fitting, Subject
 from carryon.app.hub_access import HubAccess
 from carryon.app.models import find
-from carryon.base.errors import BadFile, BadInput
+from carryon.base.errors import BadInput
 from carryon.base.jobs import drained
 from carryon.base.paths import Home
 from carryon.base.settings import SettingsFile
@@ -37,24 +36,10 @@ def subject_of(source: str, where: Home, fitting: Fitting) -> Subject:
 def _on_the_hub(source: str, where: Home) -> Subject:
     access = HubAccess(where, SettingsFile(where.settings))
     reference = reference_of(source, access.site_without_token().hosts)
-    look = drained(Discovery(where, access.site).looking_into(reference))
-    if look.subject is None:
-        raise look.error or BadFile(
-            f"{reference.repo_id} does not say what it needs.", "Look for another repository of the same model."
-        )
+    look = drained(Discovery(where, access.site).weighing(reference))
     _say_how_sure(look)
-    return replace(look.subject, chosen=_quant(look, reference.quant or reference.file))
-
-
-def _quant(look: Look, named: str) -> str | None:
-    """The quant that is asked for; None lets the plan pick."""
-    if not named:
-        return None
-    found = look.quant(named)
-    if found:
-        return found.quant
-    known = ", ".join(one.quant or one.first.path for one in look.files.quants)
-    raise BadInput(f"{look.repo.repo_id} has no {named}.", f"It has {known}." if known else "It has no GGUF file.")
+    assert look.subject is not None
+    return look.subject
 
 
 def _say_how_sure(look: Look) -> None:

@@ -66,7 +66,9 @@ class Desk:
         self.fitting = Confirming(self.services.fitting)
         self.page = Page()
         one = self.services
-        self.presenter = FitPresenter(one.home, one.settings, one.runner, one.host, self.fitting, self.page)
+        self.presenter = FitPresenter(
+            one.home, one.settings, one.runner, one.host, self.fitting, one.late_discovery, self.page
+        )
         self.presenter.set_machine(machines.WITH_GPU)
 
     @property
@@ -452,7 +454,10 @@ def test_what_is_loaded_would_be_unloaded_so_the_plan_is_made_anew(desk, qwen, t
 def test_the_real_engines_plan_of_the_guide_is_within_a_hundredth_of_the_arithmetic(carryon_home):
     main = MainThread()
     services = build(carryon_home, main.post)
-    presenter = FitPresenter(services.home, services.settings, services.runner, services.host, services.fitting, Page())
+    presenter = FitPresenter(
+        services.home, services.settings, services.runner, services.host, services.fitting, services.late_discovery,
+        Page(),
+    )  # fmt: skip
     presenter.set_machine(machines.CPU_ONLY)
     presenter.choose(guide())
     main.run_until(lambda: presenter.form.plan)

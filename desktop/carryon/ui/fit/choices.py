@@ -27,6 +27,7 @@ class ChoicesCard(QFrame):
 
     source_chosen = Signal(object)
     file_wanted = Signal()
+    hub_wanted = Signal()
     sizes_wanted = Signal()
     context_chosen = Signal(object)  # tokens, or None for the plan's choice
     layers_chosen = Signal(object)  # the same
@@ -151,11 +152,12 @@ class ChoicesCard(QFrame):
         model = _side_by_side(buddy(texts.MODEL, self._models, "heading"), self._models)
         buttons = Row(
             button(texts.OPEN_FILE, icon="ph.folder-open", on_click=self.file_wanted.emit),
+            button(texts.ASK_HUB, icon="ph.compass", on_click=self.hub_wanted.emit),
             button(texts.TYPE_SIZES, icon="ph.ruler", on_click=self.sizes_wanted.emit),
             gap=10,
         )
         self._models.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        return Pair(model, buttons, narrow_px=560, gap=10, stretches=(1, 0))
+        return Pair(model, buttons, narrow_px=640, gap=10, stretches=(1, 0))
 
     def _make_facts_row(self) -> QWidget:
         line = QWidget()

@@ -5,19 +5,30 @@ import shlex
 
 from carryon.app.models import GUIDE, ModelFile
 from carryon.base.units import MEMORY_GB
-from carryon.ui.fit.form import BuiltMachine, FileMachine, Form, Target
+from carryon.hub.names import Reference
+from carryon.ui.fit.form import BuiltMachine, FileMachine, Form, Source, Target
 
 MACHINE_FILE = "machine.json"
 
 
 def command_line(form: Form) -> str:
     """What was set by hand stands there, the rest is left to the plan again; empty where a command cannot ask it."""
-    if form.fit is None or not isinstance(form.source, ModelFile):
+    source = _source(form.source)
+    if form.fit is None or not source:
         return ""
-    source = GUIDE if form.source.is_guide else str(form.source.path)
     words = ["carryon", "fit", source, "--quant", form.wishes.quant or "best", *_options(form), *_machine(form.target)]
     asked = shlex.join(words)
     return f"{_written(form.target)} && {asked}" if isinstance(form.target, BuiltMachine) else asked
+
+
+def _source(source: Source | None) -> str:
+    match source:
+        case ModelFile():
+            return GUIDE if source.is_guide else str(source.path)
+        case Reference(repo_id=repo_id):
+            return repo_id
+        case _:
+            return ""
 
 
 def _options(form: Form) -> list[str]:

@@ -9,6 +9,7 @@ from carryon.base.errors import AppError
 from carryon.fit.plan import Basis, Fit, Plan, Wishes
 from carryon.gguf.sketch import Parameters
 from carryon.hardware.machine import Machine
+from carryon.hub.names import Reference
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class FileMachine:
 
 
 Target = ThisMachine | BuiltMachine | FileMachine
-Source = ModelFile | Parameters  # a file, or the typed sizes of a model that does not exist yet
+# A file, the typed sizes of a model that does not exist yet, or a repository on the Hub.
+Source = ModelFile | Parameters | Reference
 
 
 @dataclass(frozen=True)

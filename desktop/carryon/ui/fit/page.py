@@ -11,6 +11,7 @@ from carryon.app.models import guide
 from carryon.app.services import Services
 from carryon.base.errors import AppError
 from carryon.hardware.machine import Machine, MemoryUse
+from carryon.hub.names import HUB_HOSTS
 from carryon.ui import theme
 from carryon.ui.fit import texts
 from carryon.ui.fit.answer import AnswerCard
@@ -40,14 +41,15 @@ class FitPage(Scroll):
 
     def __init__(self, services: Services) -> None:
         super().__init__()
-        self._home = services.home
+        self._home, self._access = services.home, services.late_access
         self._shows_all = False
         self._make_parts()
         self._arrange()
         self._connect()
         self._rest = QTimer(self, singleShot=True, interval=RESTS_MS)
         self.presenter = FitPresenter(
-            services.home, services.settings, services.runner, services.host, services.fitting, self
+            services.home, services.settings, services.runner, services.host, services.fitting,
+            services.late_discovery, self,
         )
         self._rest.timeout.connect(self.presenter.confirm)
 
@@ -98,6 +100,15 @@ class FitPage(Scroll):
         title, kinds = texts.MACHINE_FILE_TITLE, texts.MACHINE_FILE_FILTER
         self._ask_file(title, kinds, str(Path.home()), self.presenter.plan_for_file)
 
+    def ask_hub(self) -> None:
+        """A repository on the Hub, by its name or address."""
+        from carryon.ui.fit.hub_dialog import HubDialog
+
+        dialog = HubDialog(self._hosts, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.named.connect(self.presenter.choose)
+        dialog.open()
+
     def type_sizes(self) -> None:
         """The sizes of a model that does not exist yet."""
         from carryon.ui.fit.sizes_dialog import SizesDialog
@@ -106,6 +117,13 @@ class FitPage(Scroll):
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.typed.connect(self.presenter.choose)
         dialog.open()
+
+    def _hosts(self) -> tuple[str, ...]:
+        """Whose addresses can be pasted."""
+        try:
+            return self._access().site_without_token().hosts
+        except AppError:  # a mirror that is none: Settings says so
+            return HUB_HOSTS
 
     def _make_parts(self) -> None:
         self._machine = MachineButton()
@@ -174,6 +192,7 @@ class FitPage(Scroll):
         actions = FlowLayout()
         actions.addWidget(button(texts.OPEN_A_FILE, "primary", "ph.folder-open", self.choose_file))
         actions.addWidget(button(texts.USE_GUIDE, on_click=lambda: self.presenter.choose(guide())))
+        actions.addWidget(button(texts.FROM_THE_HUB, on_click=self.ask_hub))
         actions.addWidget(button(texts.TYPE_A_MODEL, on_click=self.type_sizes))
         column.addLayout(spaced(actions))
         return card
@@ -186,6 +205,7 @@ class FitPage(Scroll):
         self._elsewhere.here_wanted.connect(lambda: self.presenter.plan_here())
         self._choices.source_chosen.connect(lambda source: self.presenter.choose(source))
         self._choices.file_wanted.connect(self.choose_file)
+        self._choices.hub_wanted.connect(self.ask_hub)
         self._choices.sizes_wanted.connect(self.type_sizes)
         self._choices.context_chosen.connect(lambda n_ctx: self.presenter.set_context(n_ctx))
         self._choices.layers_chosen.connect(lambda layers: self.presenter.set_layers(layers))

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from carryon.app.discovery import Discovery
 from carryon.app.fitting import Fitting, Subject, refreshed, warming, warming_further
 from carryon.app.host import LoadedModel, ModelHost, ModelState, NoModel
 from carryon.app.machine_file import read_machine_file
@@ -20,6 +21,7 @@ from carryon.gguf.quants import KvType
 from carryon.gguf.sketch import Parameters
 from carryon.hardware.machine import Machine, MemoryUse
 from carryon.hardware.parts import machine_with
+from carryon.hub.names import Reference
 from carryon.ui.fit.form import BuiltMachine, FileMachine, Form, Source, ThisMachine
 
 SMALLEST_CONTEXT = 256
@@ -38,10 +40,17 @@ class FitPresenter:
     """Lives on the main thread. Files are read in the DISK lane, the engine is asked in the QUICK lane."""
 
     def __init__(
-        self, home: Home, settings: SettingsFile, runner: Runner, host: ModelHost, fitting: Fitting, view: View
+        self,
+        home: Home,
+        settings: SettingsFile,
+        runner: Runner,
+        host: ModelHost,
+        fitting: Fitting,
+        discovery: Callable[[], Discovery],
+        view: View,
     ) -> None:
         self._home, self._settings, self._runner, self._host = home, settings, runner, host
-        self._fitting, self._view = fitting, view
+        self._fitting, self._discovery, self._view = fitting, discovery, view
         self._site: Site | None = None
         self._use: MemoryUse | None = None  # how full this machine is
         self._confirming: Job | None = None
@@ -78,11 +87,19 @@ class FitPresenter:
             plan_now()  # without a model it only moves to the machine
         self._warm = frozenset()
         round_now, site = self._round, self._site
-        if isinstance(source, Parameters):
-            work = _typing(self._fitting, source, site)
-        else:
-            work = self._fitting.reading(source.path, site)
-        self._runner.start(work, on_end=lambda outcome: self._subject_read(round_now, outcome, site), lane=Lane.DISK)
+        lane = Lane.HUB if isinstance(source, Reference) else Lane.DISK
+        self._runner.start(
+            self._reading(source, site), on_end=lambda outcome: self._subject_read(round_now, outcome, site), lane=lane
+        )
+
+    def _reading(self, source: Source, site: Site | None) -> Generator[None, None, Subject]:
+        match source:
+            case Parameters():
+                return _typing(self._fitting, source, site)
+            case Reference():
+                return _weighing(self._discovery(), source, site)
+            case ModelFile(path):
+                return self._fitting.reading(path, site)
 
     def choose_path(self, path: Path) -> None:
         """Any file from the disk."""
@@ -336,6 +353,13 @@ class FitPresenter:
     def _show(self, **changes: Any) -> None:
         self.form = replace(self.form, **changes)
         self._view.show_form(self.form)
+
+
+def _weighing(discovery: Discovery, reference: Reference, site: Site | None) -> Generator[None, None, Subject]:
+    """A model on the Hub, by its headers."""
+    look = yield from discovery.weighing(reference, site)
+    assert look.subject is not None
+    return look.subject
 
 
 def _typing(fitting: Fitting, parameters: Parameters, site: Site | None) -> Generator[None, None, Subject]:

@@ -12,6 +12,7 @@ from carryon.gguf.quants import KvType
 from carryon.gguf.shape import ModelShape
 from carryon.gguf.sketch import Parameters, sketched
 from carryon.hardware.machine import DeviceKind, Machine
+from carryon.hub.names import Reference
 from carryon.ui import quant_rows
 from carryon.ui.fit.form import BuiltMachine, FileMachine, Form, Source
 from carryon.ui.quant_rows import Row, row_of
@@ -19,7 +20,7 @@ from carryon.ui.quant_rows import Row, row_of
 TITLE = "Fit"
 FOR = "for"
 MODEL, CONTEXT, GPU_LAYERS, KV_CACHE, SLOTS = "&Model", "&Context", "&GPU layers", "&KV cache", "Parallel &slots"
-OPEN_FILE, TYPE_SIZES = "Open file…", "Type sizes…"
+OPEN_FILE, ASK_HUB, TYPE_SIZES = "Open file…", "Hub…", "Sizes…"
 OPEN_FILE_TITLE, OPEN_FILE_FILTER = "Open a GGUF file", "GGUF models (*.gguf);;All files (*)"
 NO_MODEL = "Choose a model"
 EXPERTS = "&Experts kept in RAM"
@@ -27,7 +28,7 @@ LAYERS_AUTOMATIC = "GPU &layers automatic"
 CPU_ONLY, ALL_ON_GPU, ALL_IN_RAM = "CPU only", "everything on GPU", "all in RAM"
 AUTOMATIC = "Automatic"
 RESET = "Back to automatic"
-READING = "Reading the file…"
+READING, ASKING_HUB = "Reading the file…", "Asking the Hub…"
 LOOKING = "Looking at this machine…"
 LOAD, COPY_COMMAND = "Load…", "Copy command"
 COPIED = "The command is copied."
@@ -38,6 +39,10 @@ EMPTY_TEXT = (
     "and which quant is best. Nothing is loaded for it: the file's header is enough."
 )
 USE_GUIDE = "Try it with the built-in guide"
+FROM_THE_HUB = "A model on the Hub…"
+HUB_TITLE, HUB_FIELD = "A model on the Hub", "&Repository"
+HUB_NOTE = "Its headers are read, a few megabytes at most. Nothing is downloaded."
+HUB_HINT = "owner/name, owner/name:Q4_K_M, or its address"
 OPEN_A_FILE, TYPE_A_MODEL = "Open a GGUF file…", "Type a model's sizes…"
 CHOOSE_ANOTHER, TRY_AGAIN = "Choose another file…", "Read it again"
 MACHINE_MENU = "Plan for another machine"
@@ -60,13 +65,19 @@ TRAINING_NOTE = (
 
 def source_text(source: Source) -> str:
     """An entry of the list of models."""
-    return source.name if isinstance(source, ModelFile) else f"{source.name} (typed sizes)"
+    match source:
+        case ModelFile(name=name):
+            return name
+        case Reference(repo_id=repo_id, quant=quant, file=file):
+            return " · ".join(one for one in (repo_id, quant or file) if one)
+        case Parameters(name=name):
+            return f"{name} (typed sizes)"
 
 
 def facts_text(form: Form) -> str:
     """'qwen3 · 36 layers · 8.2 B parameters · trained for 40k tokens'."""
     if form.is_reading:
-        return READING
+        return ASKING_HUB if isinstance(form.source, Reference) else READING
     if form.subject is None:
         return ""
     shape = (form.fit.candidate if form.fit else form.subject.named).shape
