@@ -1,8 +1,10 @@
 """A model is named by 'guide', by a file or by its name in the library."""
 
 import os
+from pathlib import Path
 
 import pytest
+from fakes.model_shelves import Disk, tiny_model, tiny_projector
 
 from carryon.app import models
 from carryon.base.errors import BadFile, BadInput
@@ -92,3 +94,14 @@ def test_a_pipe_is_no_model_and_is_not_waited_for(tmp_path, carryon_home):
     os.mkfifo(tmp_path / "pipe.gguf")
     with pytest.raises(BadInput, match="no ordinary file"):
         models.find(str(tmp_path / "pipe.gguf"), carryon_home)
+
+
+def test_what_other_programs_keep_can_be_loaded_too_and_says_where_it_lies(carryon_home):
+    own = tiny_model(carryon_home.models / "own.gguf")
+    disk = Disk(Path.home())
+    theirs = tiny_model(disk.lm_studio / "acme" / "tiny-GGUF" / "tiny-Q4_K_M.gguf")
+    blob = disk.in_ollama("llama3.2", "3b")
+    (disk.lm_studio / "acme" / "tiny-GGUF" / "broken.gguf").write_bytes(b"GGUF")
+    tiny_projector(disk.lm_studio / "acme" / "tiny-GGUF" / "mmproj.gguf")
+    found = {one.name: one.path for one in models.every(carryon_home)}
+    assert found == {"own": own, "tiny-Q4_K_M (LM Studio)": theirs, "llama3.2:3b (Ollama)": blob}

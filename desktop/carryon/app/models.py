@@ -57,6 +57,17 @@ def library(home: Home) -> tuple[ModelFile, ...]:
     return tuple(ModelFile(path, path.stem, str(path)) for path in listed)
 
 
+def every(home: Home) -> tuple[ModelFile, ...]:
+    """All that can be loaded here: Carryon's own models by name, then those that other programs keep."""
+    from carryon.app.library import scanned
+    from carryon.hub.library.words import where_text
+
+    own = library(home)
+    known = {one.path for one in own}
+    others = [one for one in scanned(home, is_brief=True).listed if one.is_usable and one.path not in known]
+    return (*own, *(ModelFile(one.path, f"{one.name} ({where_text(one)})", str(one.path)) for one in others))
+
+
 def find(named: str, home: Home) -> ModelFile:
     """The model a person names: 'guide', a file, a name in the library, or what is here of a repository on the Hub.
 

@@ -9,7 +9,7 @@ from carryon.app.discovery import Discovery
 from carryon.app.fitting import Fitting, Subject, refreshed, warming, warming_further
 from carryon.app.host import LoadedModel, ModelHost, ModelState, NoModel
 from carryon.app.machine_file import read_machine_file
-from carryon.app.models import GUIDE, ModelFile, guide, library
+from carryon.app.models import GUIDE, ModelFile, every, guide
 from carryon.app.wishes import LoadWish, planned_wish
 from carryon.base.errors import AppError
 from carryon.base.jobs import Done, Failed, Job, Lane, Outcome, Runner
@@ -70,7 +70,7 @@ class FitPresenter:
         """Asked whenever the page is opened: lists the library, and begins with the model that is in use."""
         self._is_open = True
         self._show(sources=self._known_sources())
-        self._runner.start(_once(lambda: library(self._home)), on_end=self._library_listed, lane=Lane.DISK)
+        self._runner.start(_once(lambda: every(self._home)), on_end=self._library_listed, lane=Lane.DISK)
         self._measure()  # a second's work, in the same lane
         if self.form.source is None and (first := self._first_choice()):
             self.choose(first)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from carryon.app.fitting import Subject, confirmed, refreshed, warming
 from carryon.app.host import FailedModel, LoadedModel, LoadingModel, LoadWish, ModelState, NoModel
-from carryon.app.models import GUIDE, ModelFacts, ModelFile, facts, guide, library
+from carryon.app.models import GUIDE, ModelFacts, ModelFile, every, facts, guide
 from carryon.app.services import Services
 from carryon.app.wishes import planned_wish, safe_wish, wishes_again, wishes_of
 from carryon.base.errors import AppError, BadInput, Unsupported
@@ -64,7 +64,7 @@ class LoadPresenter:
         """Begins anew: with this wish or file, else with what is loaded, else with the latest, else with the guide."""
         self._is_open = True
         self._show(entries=self._known_entries(), error=None)
-        self._runner.start(_once(lambda: library(self._services.home)), on_end=self._library_listed, lane=Lane.DISK)
+        self._runner.start(_once(lambda: every(self._services.home)), on_end=self._library_listed, lane=Lane.DISK)
         self._runner.start(self._services.probing(), on_end=self._looked)
         if wish:
             self.choose(wish.file, wishes_again(wish))
