@@ -25,7 +25,7 @@ def whole_file(target: Path) -> Iterator[BinaryIO]:
                 out.flush()
                 os.fsync(out.fileno())
             part.replace(target)
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
         except BaseException:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
@@ -55,7 +55,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Makes the rename itself durable; Windows cannot open folders and needs no such call."""
     if os.name == "nt":
         return

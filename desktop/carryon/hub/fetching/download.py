@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from carryon.base.errors import BadFile
-from carryon.base.files import disk_errors
+from carryon.base.files import disk_errors, sync_folder
 from carryon.base.jobs import Progress, aside
 from carryon.base.units import bytes_text
 from carryon.hub.fetching import sidecar
@@ -22,7 +22,7 @@ from carryon.hub.fetching.bandwidth import Bandwidth
 from carryon.hub.fetching.file_lock import FileLock
 from carryon.hub.fetching.lane import Lane
 from carryon.hub.fetching.news import Checking, Fetch, News, Retrying, StartedOver
-from carryon.hub.fetching.part import Part, check_place, no_room, part_file, room_missing, sync_folder
+from carryon.hub.fetching.part import Part, check_place, no_room, part_file, room_missing
 from carryon.hub.fetching.pieces import MIB, mark_bytes_of
 from carryon.hub.fetching.repairing import repaired
 from carryon.hub.fetching.retrying import PATIENT, Patience, patiently

@@ -133,17 +133,6 @@ def check_place(target: Path, path: str) -> None:
         raise BadFile(f"{target} is a link or a folder.", "Remove it, or choose another folder.")
 
 
-def sync_folder(folder: Path) -> None:
-    """Makes a rename durable; Windows cannot open folders and needs no such call."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _opened(path: Path) -> int:
     """The part, made if need be. One that has another name elsewhere is left to that and made anew."""
     flags = os.O_RDWR | os.O_CREAT | _NO_LINK | _BINARY

@@ -14,8 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from carryon.base.files import disk_errors
-from carryon.hub.fetching.part import sync_folder
+from carryon.base.files import disk_errors, sync_folder
 
 VERSION = 1
 MARK_LETTERS = 16  # 64 bits: marks find damage, the whole sum is what proves a file

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QKeyEvent, QPainter, QPen
+from PySide6.QtGui import QColor, QFont, QKeyEvent, QPainter, QPen
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QApplication,
@@ -21,7 +21,7 @@ from carryon.ui import theme
 from carryon.ui.discover import texts
 from carryon.ui.discover.form import Line
 from carryon.ui.widgets.controls import plain_tip
-from carryon.ui.widgets.quant_table import small, strong
+from carryon.ui.widgets.painted import paint_words, small, strong
 from carryon.ui.widgets.spacing import OnTheme
 from carryon.ui.widgets.verdict import verdict_icon, verdict_role
 
@@ -160,7 +160,7 @@ class LineDelegate(QStyledItemDelegate):
         self._paint_name(painter, font, upper, line)
         facts = texts.facts(line, self._view.lines.today)
         said = f"{line.good_for} · {facts}" if line.good_for else facts
-        _paint_words(painter, small(font), lower, said, "soft")
+        paint_words(painter, small(font), lower, said, "soft")
         painter.restore()
 
     def _paint_ground(self, painter: QPainter, option: QStyleOptionViewItem, *, is_last: bool) -> None:
@@ -176,13 +176,14 @@ class LineDelegate(QStyledItemDelegate):
             painter.drawRect(rect.adjusted(1, 1, -1, -1))
 
     def _paint_name(self, painter: QPainter, font: QFont, rect: QRect, line: Line) -> None:
-        used = _paint_words(painter, strong(font), rect, line.found.name, "text", most=rect.width() * 3 // 4)
+        most = QRect(rect.x(), rect.y(), rect.width() * 3 // 4, rect.height())
+        used = paint_words(painter, strong(font), most, line.found.name, "text")
         rect = rect.adjusted(used + theme.px(10), 0, 0, 0)
         if line.found.gate is not Gate.OPEN:
             side = theme.px(_SIGN_PX)
             theme.icon("ph.lock-simple", "warn").paint(painter, rect.x(), rect.center().y() - side // 2 + 1, side, side)
             rect = rect.adjusted(side + theme.px(6), 0, 0, 0)
-        _paint_words(painter, small(font), rect, line.found.owner, "soft")
+        paint_words(painter, small(font), rect, line.found.owner, "soft")
 
     def _paint_badge(self, painter: QPainter, font: QFont, rect: QRect, line: Line) -> int:
         """At the right, in a column of one width; returns how much room it takes."""
@@ -197,15 +198,5 @@ class LineDelegate(QStyledItemDelegate):
         if has_words:
             place = QRect(left + side + theme.px(8), rect.y(), width - side - theme.px(8), rect.height())
             role = verdict_role(line.rough.verdict, has_gpu=has_gpu)
-            _paint_words(painter, font, place, texts.rough_text(line.rough), role)
+            paint_words(painter, font, place, texts.rough_text(line.rough), role)
         return width + theme.px(12)
-
-
-def _paint_words(painter: QPainter, font: QFont, rect: QRect, words: str, role: str, most: int | None = None) -> int:
-    """Draws one line, without its end where there is no room, and returns how wide it is."""
-    painter.setFont(font)
-    painter.setPen(QColor(getattr(theme.current(), role)))
-    room = max(0, rect.width() if most is None else min(most, rect.width()))
-    cut = QFontMetrics(font).elidedText(words, Qt.TextElideMode.ElideRight, room)
-    painter.drawText(rect, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, cut)
-    return QFontMetrics(font).horizontalAdvance(cut)

@@ -1,18 +1,18 @@
 """The panel of downloads over the status bar: opened by the ring, closed by Esc, by its button or a click elsewhere."""
 
-from PySide6.QtCore import QEvent, QObject, QPoint, Qt, QTimer, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent
-from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtCore import QPoint, Qt, QTimer, Signal
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QVBoxLayout, QWidget
 
 from carryon.ui import theme
 from carryon.ui.jobs import texts
 from carryon.ui.jobs.presenter import Queue
 from carryon.ui.jobs.rows import JobRows
 from carryon.ui.widgets.controls import icon_button, label
-from carryon.ui.widgets.spacing import OnTheme, spaced
+from carryon.ui.widgets.corner_panel import CornerPanel, plain_scroll
+from carryon.ui.widgets.spacing import spaced
 
 
-class JobsPopover(QFrame):
+class JobsPopover(CornerPanel):
     """Stands over `parent`, near the button it is opened by."""
 
     use_wanted = Signal(object)  # the Path of a model
@@ -21,11 +21,8 @@ class JobsPopover(QFrame):
     page_wanted = Signal()
 
     def __init__(self, parent: QWidget, queue: Queue) -> None:
-        super().__init__(parent)
-        self.setObjectName("panel")
-        self.setAccessibleName(texts.TITLE)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self._page, self._over = parent, parent
+        super().__init__(parent, texts.TITLE)
+        self._over = parent
         self._before: QWidget | None = None  # where the keyboard was
         self._rows = JobRows(queue)
         self._rows.use_wanted.connect(self._use)
@@ -33,8 +30,6 @@ class JobsPopover(QFrame):
         self._rows.discover_wanted.connect(self._discover)
         self._rows.rows_changed.connect(self._place_anew)
         self._arrange()
-        self.hide()
-        OnTheme(self, self.place)
 
     def open(self, over: QWidget) -> None:
         """Shows the panel over this button and takes the keyboard; pressed again, the button closes it."""
@@ -42,39 +37,15 @@ class JobsPopover(QFrame):
             self.hide()
             return
         self._over, self._before = over, QApplication.focusWidget()
-        self.show()
-        self.raise_()
-        self.place()
-        self._close.setFocus()
-        self._page.installEventFilter(self)
-
-    def hideEvent(self, event: QEvent) -> None:
-        self._page.removeEventFilter(self)
-        super().hideEvent(event)  # type: ignore[arg-type]
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape:
-            self._put_away()
-        else:
-            super().keyPressEvent(event)
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        event.accept()  # a click on the panel is none beside it
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.Resize:
-            self.place()
-        elif event.type() == QEvent.Type.MouseButtonPress:
-            self.hide()
-        return False
+        self.show_over(self._close)
 
     def place(self) -> None:
         """At the foot of the page over its button, as high as its rows and never larger than the page."""
         if not self.isVisible():
             return
         margin = theme.px(12)
-        width = min(theme.px(440), self._page.width() - 2 * margin)
-        room = self._page.height() - 2 * margin
+        width = min(theme.px(440), self.page.width() - 2 * margin)
+        room = self.page.height() - 2 * margin
         self.setFixedWidth(width)
         top = self._top.sizeHint().height()
         content = self._rows.heightForWidth(width - 2)
@@ -84,16 +55,16 @@ class JobsPopover(QFrame):
         bar = theme.px(12) if scrolls else 0
         self._rows.setFixedSize(width - 2 - bar, self._rows.heightForWidth(width - 2 - bar))
         self.setFixedHeight(min(top + content + 2, room))
-        left = self._page.mapFromGlobal(self._over.mapToGlobal(QPoint(0, 0))).x()
-        left = max(margin, min(left, self._page.width() - width - margin))
-        self.move(left, self._page.height() - self.height() - margin)
+        left = self.page.mapFromGlobal(self._over.mapToGlobal(QPoint(0, 0))).x()
+        left = max(margin, min(left, self.page.width() - width - margin))
+        self.move(left, self.page.height() - self.height() - margin)
 
     def _place_anew(self) -> None:
         """Now, and when Qt has told the layouts of what was hidden: it does so with the next event."""
         self.place()
         QTimer.singleShot(0, self, self.place)
 
-    def _put_away(self) -> None:
+    def put_away(self) -> None:
         """By the keyboard, which goes back to where it came from."""
         before = self._before or self._over
         self.hide()
@@ -112,17 +83,14 @@ class JobsPopover(QFrame):
         self.discover_wanted.emit()
 
     def _arrange(self) -> None:
-        self._close = icon_button(texts.CLOSE, "ph.caret-down", self._put_away)
+        self._close = icon_button(texts.CLOSE, "ph.caret-down", self.put_away)
         self._top = QWidget()
         row = QHBoxLayout(self._top)
         spaced(row, (16, 10, 12, 6), 8)
         row.addWidget(label(texts.TITLE, "heading"), 1)
         row.addWidget(icon_button(texts.OPEN_PAGE, "ph.arrows-out-simple", self._open_page))
         row.addWidget(self._close)
-        scroll = self._scroll = QScrollArea()
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll = self._scroll = plain_scroll()
         self._rows.setObjectName("page")
         scroll.setWidget(self._rows)
         outer = QVBoxLayout(self)

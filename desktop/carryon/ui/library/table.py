@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import (
-    QAbstractTableModel,
     QEvent,
     QModelIndex,
-    QPersistentModelIndex,
     QPoint,
     QRect,
     QSize,
@@ -16,7 +14,7 @@ from PySide6.QtCore import (
     QTimer,
     Signal,
 )
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QIcon, QKeyEvent, QKeySequence, QPainter, QPen, QResizeEvent
+from PySide6.QtGui import QColor, QFontMetrics, QIcon, QKeyEvent, QKeySequence, QPainter, QPen, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QApplication,
@@ -32,12 +30,14 @@ from PySide6.QtWidgets import (
 
 from carryon.ui import theme
 from carryon.ui.library import texts
+from carryon.ui.library.entry_model import EntryModel, Index, alignment
 from carryon.ui.library.form import Column
 from carryon.ui.library.texts import Row
+from carryon.ui.widgets.controls import plain_tip
+from carryon.ui.widgets.painted import paint_words, small, strong
 from carryon.ui.widgets.spacing import OnTheme
 from carryon.ui.widgets.verdict import verdict_icon, verdict_role
 
-_RIGHT = {Column.SIZE, Column.CONTEXT}
 _PADDING, _ROW_PX, _HEADER_PX, _SIGN_PX = 8, 36, 38, 22
 _WIDEST_PX = {Column.QUANT: 120, Column.WHERE: 140, Column.FIT: 220}
 _NARROWEST_NAME_PX, _ENOUGH_FOR_NAME_PX = 120, 190
@@ -49,79 +49,6 @@ _DISPENSABLE = (
     Column.QUANT,
 )  # what goes first where there is no room
 _LONGEST_NAME = 110
-Index = QModelIndex | QPersistentModelIndex
-_ROLE = Qt.ItemDataRole
-
-
-class EntryModel(QAbstractTableModel):
-    """The rows as Qt reads them."""
-
-    renamed = Signal(object, str)  # a Path, the new name
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows: tuple[Row, ...] = ()
-        self.has_gpu = True
-
-    def show_rows(self, rows: Sequence[Row], *, has_gpu: bool) -> bool:
-        """Replaces the rows; where they are of the same files only what changed is painted. True: they are others."""
-        is_same = [row.path for row in rows] == [row.path for row in self.rows]
-        if is_same and tuple(rows) == self.rows and has_gpu == self.has_gpu:
-            return False
-        if not is_same:
-            self.beginResetModel()
-        self.rows, self.has_gpu = tuple(rows), has_gpu
-        if not is_same:
-            self.endResetModel()
-        elif rows:
-            self.dataChanged.emit(self.index(0, 0), self.index(len(rows) - 1, len(texts.COLUMNS) - 1))
-        return not is_same
-
-    def place_of(self, path: Path | None) -> int:
-        """The row of a file; -1 where it has none."""
-        return next((place for place, row in enumerate(self.rows) if row.path == path), -1)
-
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008  (Qt's own signature)
-        return 0 if parent.isValid() else len(self.rows)
-
-    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(texts.COLUMNS)
-
-    def data(self, index: Index, role: int = _ROLE.DisplayRole) -> Any:
-        row = self.rows[index.row()]
-        match role:
-            case _ROLE.DisplayRole | _ROLE.EditRole:
-                return row.cells[index.column()]
-            case _ROLE.AccessibleTextRole:
-                return row.spoken if index.column() == Column.NAME else row.cells[index.column()]
-            case _ROLE.TextAlignmentRole:
-                return alignment(index.column())
-        return None
-
-    def setData(self, index: Index, value: object, role: int = _ROLE.EditRole) -> bool:
-        name = str(value).strip()
-        row = self.rows[index.row()]
-        if not name or name == row.cells[Column.NAME]:
-            return False
-        self.renamed.emit(row.path, name)
-        return True
-
-    def flags(self, index: Index) -> Qt.ItemFlag:
-        flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
-        return flags | Qt.ItemFlag.ItemIsEditable if index.column() == Column.NAME else flags
-
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = _ROLE.DisplayRole) -> Any:
-        if orientation != Qt.Orientation.Horizontal:
-            return None
-        if role in (_ROLE.DisplayRole, _ROLE.AccessibleTextRole):
-            return texts.COLUMNS[section]
-        return alignment(section) if role == _ROLE.TextAlignmentRole else None
-
-
-def alignment(column: int) -> Qt.AlignmentFlag:
-    """Numbers stand under each other at the right."""
-    side = Qt.AlignmentFlag.AlignRight if column in _RIGHT else Qt.AlignmentFlag.AlignLeft
-    return side | Qt.AlignmentFlag.AlignVCenter
 
 
 class EntryTable(QTableView):
@@ -313,13 +240,13 @@ class _Header(QHeaderView):
         role = "text" if is_sorted else "soft"
         if is_sorted:
             inner = self._paint_sign(painter, inner, section, QFontMetrics(font).horizontalAdvance(title))
-        _paint_words(painter, font, inner, title, role, alignment(section))
+        paint_words(painter, font, inner, title, role, alignment(section))
 
     def _paint_sign(self, painter: QPainter, rect: QRect, section: int, title_width: int) -> QRect:
         """An arrow after the title; returns what is left for it."""
         side, gap = theme.px(10), theme.px(4)
         name = "ph.arrow-down" if self.property("descending") else "ph.arrow-up"
-        at_right = section in _RIGHT
+        at_right = bool(alignment(section) & Qt.AlignmentFlag.AlignRight)
         left = rect.right() - side if at_right else rect.x() + min(title_width, rect.width() - side - gap) + gap
         theme.icon(name, "text").paint(painter, QRect(left, rect.center().y() - side // 2 + 1, side, side))
         return rect.adjusted(0, 0, -side - gap, 0) if at_right else rect
@@ -347,7 +274,7 @@ class _Cells(QStyledItemDelegate):
             words = str(index.data())
             room = option.rect.width() - 2 * theme.px(_PADDING)
             is_cut = QFontMetrics(QApplication.font()).horizontalAdvance(words) > room
-            view.setToolTip(_plain(words) if is_cut else "")
+            view.setToolTip(plain_tip(words) if is_cut else "")
         return super().helpEvent(event, view, option, index)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
@@ -364,7 +291,7 @@ class _Cells(QStyledItemDelegate):
             icon.paint(painter, QRect(inner.x(), inner.center().y() - side // 2 + 1, side, side))
             inner = inner.adjusted(theme.px(_SIGN_PX), 0, 0, 0)
         cut = Qt.TextElideMode.ElideMiddle if column is Column.NAME else Qt.TextElideMode.ElideRight
-        _paint_words(painter, font, inner, row.cells[column], role, alignment(column), cut)
+        paint_words(painter, font, inner, row.cells[column], role, alignment(column), cut)
         painter.restore()
 
     def _paint_ground(self, painter: QPainter, option: QStyleOptionViewItem, index: Index, *, is_chosen: bool) -> None:
@@ -395,37 +322,3 @@ def _paint_focus(painter: QPainter, index: Index, rect: QRect) -> None:
         painter.drawLine(rect.left() + 1, rect.top(), rect.left() + 1, rect.bottom())
     if index.column() == len(texts.COLUMNS) - 1:
         painter.drawLine(rect.right(), rect.top(), rect.right(), rect.bottom())
-
-
-def _paint_words(
-    painter: QPainter,
-    font: QFont,
-    rect: QRect,
-    words: str,
-    role: str,
-    align: Qt.AlignmentFlag,
-    cut: Qt.TextElideMode = Qt.TextElideMode.ElideRight,
-) -> None:
-    painter.setFont(font)
-    painter.setPen(QColor(getattr(theme.current(), role)))
-    painter.drawText(rect, align, QFontMetrics(font).elidedText(words, cut, max(0, rect.width())))
-
-
-def _plain(words: str) -> str:
-    from carryon.ui.widgets.controls import plain_tip
-
-    return plain_tip(words)
-
-
-def small(font: QFont) -> QFont:
-    """The size of second-rank words."""
-    made = QFont(font)
-    made.setPixelSize(theme.px(12))
-    return made
-
-
-def strong(font: QFont) -> QFont:
-    """The weight of what matters most."""
-    made = QFont(font)
-    made.setWeight(QFont.Weight.DemiBold)
-    return made

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from carryon.ui import theme
 from carryon.ui.quant_rows import BEST, COLUMNS, QUANTS, Row
+from carryon.ui.widgets.painted import paint_words, small, strong
 from carryon.ui.widgets.spacing import OnTheme
 from carryon.ui.widgets.verdict import verdict_icon, verdict_role
 
@@ -239,7 +240,7 @@ class _Header(QHeaderView):
         inner = rect.adjusted(self._table.padding, 0, -self._table.padding, 0)
         painter.setPen(QColor(theme.current().border))
         painter.drawLine(rect.bottomLeft(), rect.bottomRight())
-        _paint_words(painter, strong(small(QApplication.font())), inner, title, "soft", alignment(section))
+        paint_words(painter, strong(small(QApplication.font())), inner, title, "soft", alignment(section))
 
 
 class _Cells(QStyledItemDelegate):
@@ -264,7 +265,7 @@ class _Cells(QStyledItemDelegate):
         elif index.column() == VERDICT:
             _paint_verdict(painter, font, inner, row, has_gpu=model.has_gpu)
         else:
-            _paint_words(painter, font, inner, row.cells[index.column()], "text", alignment(index.column()))
+            paint_words(painter, font, inner, row.cells[index.column()], "text", alignment(index.column()))
         painter.restore()
 
     def _paint_ground(self, painter: QPainter, option: QStyleOptionViewItem, index: Index, *, is_chosen: bool) -> None:
@@ -290,45 +291,20 @@ class _Cells(QStyledItemDelegate):
 
 def _paint_quant(painter: QPainter, font: QFont, rect: QRect, row: Row, *, is_strong: bool) -> None:
     name = strong(font) if is_strong else font
-    used = _paint_words(painter, name, rect, row.quant, "text")
+    used = paint_words(painter, name, rect, row.quant, "text")
     tag_font = small(font)
     for tag in row.tags:
         role = "accent" if tag == BEST else "soft"
         rect = rect.adjusted(used + theme.px(8), 0, 0, 0)
-        used = _paint_words(painter, tag_font, rect, tag, role)
+        used = paint_words(painter, tag_font, rect, tag, role)
 
 
 def _paint_verdict(painter: QPainter, font: QFont, rect: QRect, row: Row, *, has_gpu: bool) -> None:
     if row.verdict is None:
-        _paint_words(painter, font, rect, row.cells[VERDICT], "soft")
+        paint_words(painter, font, rect, row.cells[VERDICT], "soft")
         return
     side = theme.px(16)
     place = QRect(rect.x(), rect.center().y() - side // 2 + 1, side, side)
     verdict_icon(row.verdict, has_gpu=has_gpu).paint(painter, place)
     words = rect.adjusted(theme.px(24), 0, 0, 0)
-    _paint_words(painter, font, words, row.cells[VERDICT], verdict_role(row.verdict, has_gpu=has_gpu))
-
-
-def _paint_words(
-    painter: QPainter, font: QFont, rect: QRect, words: str, role: str, align: Qt.AlignmentFlag | None = None
-) -> int:
-    """Draws one line and returns how wide it is."""
-    painter.setFont(font)
-    painter.setPen(QColor(getattr(theme.current(), role)))
-    cut = QFontMetrics(font).elidedText(words, Qt.TextElideMode.ElideRight, max(0, rect.width()))
-    painter.drawText(rect, align or (Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter), cut)
-    return QFontMetrics(font).horizontalAdvance(cut)
-
-
-def small(font: QFont) -> QFont:
-    """The size of second-rank words."""
-    made = QFont(font)
-    made.setPixelSize(theme.px(12))
-    return made
-
-
-def strong(font: QFont) -> QFont:
-    """The weight of what matters most."""
-    made = QFont(font)
-    made.setWeight(QFont.Weight.DemiBold)
-    return made
+    paint_words(painter, font, words, row.cells[VERDICT], verdict_role(row.verdict, has_gpu=has_gpu))
