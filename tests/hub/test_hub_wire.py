@@ -121,17 +121,6 @@ def test_what_a_status_means(status, code, token, kind):
     assert "huggingface.co" in error.message + error.hint or "acme/tiny" in error.message + error.hint
 
 
-def test_what_the_clients_of_others_raise_is_understood(hub, tmp_path):
-    import httpx2
-    from huggingface_hub import HfApi
-
-    hub.add_repo("acme/gated", {"m.gguf": b"x"}, private=True)
-    with pytest.raises(NoAccess), hub_errors(Site(hub.url), "acme/gated"):
-        HfApi(endpoint=hub.url, token=False).model_info("acme/gated")
-    with pytest.raises(Offline, match="refuses the connection"), hub_errors(Site("http://127.0.0.1:1")):
-        httpx2.get("http://127.0.0.1:1", trust_env=False)
-
-
 def test_a_bug_of_ours_is_not_taken_for_the_network():
     with pytest.raises(ZeroDivisionError), hub_errors(Site()):
         print(1 / 0)

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from carryon.base.errors import AppError, BadFile, BadInput, NoAccess, Offline
 from carryon.hub.site import Site
 
-_FOREIGN = ("httpx2", "httpcore2", "huggingface_hub", "http", "ssl", "socket")
 _NOT_YET_VALID, _EXPIRED = 9, 10  # X509_V_ERR_*, openssl/x509_vfy.h
 
 
@@ -38,13 +37,7 @@ def hub_errors(site: Site, repo_id: str = "") -> Iterator[None]:
         raise
     except Refused as refused:
         raise error_of(refused.status, site, repo_id, refused.host, refused.code) from refused
-    except Exception as error:
-        status = getattr(getattr(error, "response", None), "status_code", None)
-        if isinstance(status, int):
-            code = str(error.response.headers.get("X-Error-Code", ""))  # type: ignore[attr-defined]
-            raise error_of(status, site, repo_id, site.host, code) from None  # its text has the signed address
-        if not isinstance(error, OSError) and type(error).__module__.split(".")[0] not in _FOREIGN:
-            raise
+    except (OSError, http.client.HTTPException) as error:
         raise transport_error(error, site) from error
 
 
@@ -124,14 +117,10 @@ def transport_error(error: BaseException, site: Site) -> Offline:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """The first error of the chain that says something: libraries wrap the system's."""
+    """The first error of the chain that says something: the library wraps the system's."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, ProxyFailed | socket.gaierror | ssl.SSLError | TimeoutError | ConnectionError):
             return seen
-        if "Timeout" in type(seen).__name__:
-            return TimeoutError()
-        if "Proxy" in type(seen).__name__:
-            return ProxyFailed()
         seen = seen.__cause__ or seen.__context__
     return error
