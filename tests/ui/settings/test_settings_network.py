@@ -209,8 +209,8 @@ def test_every_control_has_a_name(card):
     assert nameless == []
 
 
-def test_the_settings_page_has_the_group_and_passes_its_notices_on(services, access, qtbot):
-    page = SettingsPage(services, access)
+def test_the_settings_page_has_the_group_and_passes_its_notices_on(services, qtbot):
+    page = SettingsPage(services)
     qtbot.addWidget(page)
     page.show()
     page.refresh()
