@@ -236,7 +236,7 @@ def logits_of(network, ids):
     import torch
 
     with torch.no_grad():
-        return network.float()(torch.tensor([ids])).logits[0].double().numpy()
+        return network.double()(torch.tensor([ids])).logits[0].numpy()
 
 
 def ask_engine(folder, ids):
