@@ -13,7 +13,7 @@ from carryon.ui.discover.answer import AnswerCard
 from carryon.ui.discover.card_view import CardView
 from carryon.ui.discover.form import RepoForm
 from carryon.ui.widgets.controls import button, label
-from carryon.ui.widgets.quant_table import QuantTable
+from carryon.ui.widgets.quant_table import QuantTable, card_of
 from carryon.ui.widgets.reason_card import Action, ReasonCard
 from carryon.ui.widgets.scroll import Scroll
 from carryon.ui.widgets.spacing import OnTheme, laid_out_once, spaced
@@ -155,7 +155,7 @@ class RepoView(Scroll):
         column = QVBoxLayout(self._box)
         spaced(column, gap=14)
         column.addLayout(self._head())
-        self._table_card = self._quants_card()
+        self._table_card = card_of(self._table, self._why, self._more)
         self._convert = self._convert_card()
         for part in (self._state, self._error, self._convert, self._nothing, self.answer, self._table_card, self._card):
             column.addWidget(part)
@@ -174,18 +174,6 @@ class RepoView(Scroll):
         for part in (self._title, self._owner, self._facts, self._licence):
             head.addWidget(part)
         return head
-
-    def _quants_card(self) -> QFrame:
-        card = QFrame()
-        card.setObjectName("card")
-        column = QVBoxLayout(card)
-        spaced(column, (1, 6, 1, 8), 0)
-        column.addWidget(self._table)
-        foot = QHBoxLayout()
-        foot.addWidget(self._why, 1)
-        foot.addWidget(self._more)
-        column.addLayout(spaced(foot, (12, 6, 12, 0), 12))
-        return card
 
     def _convert_card(self) -> QFrame:
         card = QFrame()

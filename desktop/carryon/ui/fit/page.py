@@ -25,7 +25,7 @@ from carryon.ui.quant_rows import more_text
 from carryon.ui.widgets.controls import button, label
 from carryon.ui.widgets.flow import FlowLayout
 from carryon.ui.widgets.paragraph import Paragraph
-from carryon.ui.widgets.quant_table import QuantTable
+from carryon.ui.widgets.quant_table import QuantTable, card_of
 from carryon.ui.widgets.reason_card import Action, ReasonCard
 from carryon.ui.widgets.scroll import Scroll
 from carryon.ui.widgets.spacing import OnTheme, laid_out_once, sized, spaced
@@ -154,7 +154,7 @@ class FitPage(Scroll):
         self._cards = QVBoxLayout(column)
         spaced(self._cards, gap=14)
         self._cards.addLayout(self._head())
-        self._table_card = self._quants_card()
+        self._table_card = card_of(self._table, self._why_best, self._more)
         self._empty = self._empty_card()
         for part in (self._elsewhere, self._choices, self._empty, self._answer, self._table_card, self._training):
             self._cards.addWidget(part)
@@ -169,18 +169,6 @@ class FitPage(Scroll):
         head.addWidget(label(texts.FOR, "soft"))
         head.addWidget(self._machine, 100)
         return head
-
-    def _quants_card(self) -> QFrame:
-        card = QFrame()
-        card.setObjectName("card")
-        column = QVBoxLayout(card)
-        spaced(column, (1, 6, 1, 8), 0)
-        column.addWidget(self._table)
-        foot = QHBoxLayout()
-        foot.addWidget(self._why_best, 1)
-        foot.addWidget(self._more)
-        column.addLayout(spaced(foot, (12, 6, 12, 0), 12))
-        return card
 
     def _empty_card(self) -> QFrame:
         card = QFrame()

@@ -9,17 +9,20 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QApplication,
     QFrame,
+    QHBoxLayout,
     QHeaderView,
     QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QTableView,
+    QVBoxLayout,
+    QWidget,
 )
 
 from carryon.ui import theme
 from carryon.ui.quant_rows import BEST, COLUMNS, QUANTS, Row
 from carryon.ui.widgets.painted import paint_words, small, strong
-from carryon.ui.widgets.spacing import OnTheme
+from carryon.ui.widgets.spacing import OnTheme, spaced
 from carryon.ui.widgets.verdict import verdict_icon, verdict_role
 
 QUANT, VERDICT = COLUMNS.index("Quant"), COLUMNS.index("Verdict")
@@ -219,6 +222,20 @@ class QuantTable(QTableView):
             font = small(QApplication.font()) if is_small else QApplication.font()
             self._measured[key] = QFontMetrics(strong(font) if is_strong else font).horizontalAdvance(words)
         return self._measured[key]
+
+
+def card_of(table: QuantTable, words: QWidget, more: QWidget) -> QFrame:
+    """The table in its card; what is said of it and what shows more of it stand below."""
+    card = QFrame()
+    card.setObjectName("card")
+    column = QVBoxLayout(card)
+    spaced(column, (1, 6, 1, 8), 0)
+    column.addWidget(table)
+    foot = QHBoxLayout()
+    foot.addWidget(words, 1)
+    foot.addWidget(more)
+    column.addLayout(spaced(foot, (12, 6, 12, 0), 12))
+    return card
 
 
 class _Header(QHeaderView):
