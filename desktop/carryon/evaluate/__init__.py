@@ -1,0 +1,1 @@
+"""How much a quant type lost: perplexity and KL divergence against a base, speed and memory."""

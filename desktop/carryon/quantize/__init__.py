@@ -1,0 +1,1 @@
+"""From one GGUF file to smaller ones: what a quant type will weigh, an importance matrix, and the work itself."""
