@@ -74,7 +74,7 @@ def test_both_architectures_are_llamas(architecture):
 
 def test_queries_and_keys_are_paired_for_llama_cpps_rotation():
     assert paired_rows(8, 2).tolist() == [0, 2, 1, 3, 4, 6, 5, 7]
-    orders = {tensor.name: tensor.row_order for tensor in planned().tensors}
+    orders = {tensor.name: tensor.parts[0].rows for tensor in planned().tensors}
     assert np.array_equal(orders["blk.0.attn_q.weight"], paired_rows(64, 4))
     assert np.array_equal(orders["blk.0.attn_k.weight"], paired_rows(32, 2))
     assert orders["blk.0.attn_v.weight"] is None
@@ -106,7 +106,7 @@ def test_without_a_word_on_kv_heads_every_head_has_its_own():
 def test_biases_come_along():
     more = {f"model.layers.{layer}.self_attn.q_proj.bias": (64,) for layer in (0, 1)}
     biases = [tensor for tensor in planned(more=more).tensors if tensor.name == "blk.1.attn_q.bias"]
-    assert np.array_equal(biases[0].row_order, paired_rows(64, 4))
+    assert np.array_equal(biases[0].parts[0].rows, paired_rows(64, 4))
 
 
 def test_a_bare_model_without_prefixes_is_the_same_model():

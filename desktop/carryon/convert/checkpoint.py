@@ -83,6 +83,15 @@ class SourceTensor:
             mapped = np.memmap(self.file, np.uint8, "r", self.offset_bytes, (self.size_bytes,))
         return mapped.reshape(self.shape[0] if self.shape else 1, -1)
 
+    def rows(self, which: slice | NDArray[np.intp]) -> NDArray[np.uint8]:
+        """The bytes of some rows, (n_rows, row_bytes): mapped for a slice, copied for a list of rows.
+
+        Rows run over all axes but the last; of a vector every value is a row.
+        """
+        width = self.shape[-1] if len(self.shape) > 1 else 1
+        n_rows = math.prod(self.shape[:-1]) if len(self.shape) > 1 else self.n_values
+        return self.raw().reshape(n_rows, width * self.number.size_bytes)[which]
+
 
 @dataclass(frozen=True)
 class Checkpoint:

@@ -12,6 +12,7 @@ class GgmlType(IntEnum):
     F16 = int(GGMLQuantizationType.F16)
     BF16 = int(GGMLQuantizationType.BF16)
     Q8_0 = int(GGMLQuantizationType.Q8_0)
+    MXFP4 = int(GGMLQuantizationType.MXFP4)  # only copied from a source that has it, never encoded
 
     @property
     def values_in_block(self) -> int:

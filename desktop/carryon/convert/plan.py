@@ -1,32 +1,92 @@
 """What a family hands to the writer: settings and tensors by their GGUF names, made by matching tables of rules."""
 
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from carryon.base.errors import BadFile, Unsupported
 from carryon.convert.advice import DOWNLOAD_AGAIN
-from carryon.convert.checkpoint import SourceTensor
+from carryon.convert.checkpoint import Number, SourceTensor
+from carryon.convert.encode import Bytes, Floats
+from carryon.convert.forms import GgmlType
 from carryon.convert.write import Setting
 
 # Buffers that older checkpoints saved beside the weights; every engine computes them itself.
 BUFFERS = re.compile(r"\.rotary_emb\.inv_freq$|\.attention\.(masked_)?bias$|(^|\.)position_ids$")
 
+Rows = slice | NDArray[np.intp]
+
+
+class Source(Protocol):
+    """A tensor of the checkpoint, or one computed from it (an adapter merged in, FP8 made floats).
+
+    Its rows run over all axes but the last; of a vector every value is a row.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def number(self) -> Number: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def n_values(self) -> int: ...
+    @property
+    def file(self) -> Path: ...
+    @property
+    def offset_bytes(self) -> int: ...
+    def rows(self, which: Rows) -> Bytes:
+        """The bytes of some rows, (n_rows, row_bytes). May be called from several threads."""
+        ...
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows of a source in the order given, or all of them as they are."""
+
+    source: Source
+    rows: Rows | None = None
+
+    @property
+    def n_rows(self) -> int:
+        whole = n_rows(self.source.shape)
+        match self.rows:
+            case None:
+                return whole
+            case slice() as some:
+                return len(range(*some.indices(whole)))
+            case order:
+                return len(order)
+
+    def read(self, start: int, stop: int) -> Bytes:
+        """The part's own rows from `start` up to `stop`, (n_rows, row_bytes)."""
+        match self.rows:
+            case None:
+                return self.source.rows(slice(start, stop))
+            case slice() as some:
+                chosen = range(*some.indices(n_rows(self.source.shape)))[start:stop]
+                return self.source.rows(slice(chosen.start, chosen.stop, chosen.step))
+            case order:
+                return self.source.rows(order[start:stop])
+
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor taken from the checkpoint, its rows perhaps in another order."""
+    """A tensor taken from the checkpoint: the rows of its parts, one part after the other.
+
+    `plus_one`: each value is one more than the checkpoint says (Gemma stores its norms' distance from one).
+    """
 
     name: str
-    source: SourceTensor
-    row_order: NDArray[np.intp] | None = None
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.source.shape
+    shape: tuple[int, ...]
+    parts: tuple[Part, ...]
+    plus_one: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,12 +102,34 @@ class Made:
 
 
 @dataclass(frozen=True)
+class Computed:
+    """A tensor whose rows are no rows of the checkpoint, such as a transposed matrix: float32 blocks of whole rows."""
+
+    name: str
+    shape: tuple[int, ...]
+    blocks: Callable[[], Iterator[Floats]]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A tensor that stays in the packed form it has; the blocks are that form's bytes."""
+
+    name: str
+    shape: tuple[int, ...]
+    form: GgmlType
+    blocks: Callable[[], Iterator[Bytes]]
+
+
+Tensor = Stored | Made | Computed | Packed
+
+
+@dataclass(frozen=True)
 class FamilyPlan:
     """Everything of a model but its tokenizer. `n_vocab` is the number of rows of its token embedding."""
 
     architecture: str
     settings: Mapping[str, Setting]
-    tensors: Sequence[Stored | Made]
+    tensors: Sequence[Tensor]
     n_vocab: int
     warnings: Sequence[str] = ()
 
@@ -79,8 +161,13 @@ def match(
         for layer in (range(n_layers) if "{}" in rule.source else (0,))
         if (name := rule.source.format(layer)) in tensors or not _may_lack(rule, name)
     ]
-    _refuse_leftovers(set(tensors) - {tensor.source.name for tensor in found})
-    return sorted(found, key=lambda tensor: (tensor.source.file, tensor.source.offset_bytes))
+    _refuse_leftovers(set(tensors) - {part.source.name for tensor in found for part in tensor.parts})
+    return sorted(found, key=_place)
+
+
+def n_rows(shape: tuple[int, ...]) -> int:
+    """How many rows a tensor has; of a vector every value is one."""
+    return math.prod(shape[:-1]) if len(shape) > 1 else math.prod(shape)
 
 
 def paired_rows(n_rows: int, n_heads: int) -> NDArray[np.intp]:
@@ -102,7 +189,11 @@ def _taken(rule: Rule, layer: int, source: SourceTensor, sizes: Mapping[str, int
             DOWNLOAD_AGAIN,
         )
     order = paired_rows(shape[0], sizes[rule.heads]) if rule.heads else None
-    return Stored(rule.target.format(layer), source, order)
+    return Stored(rule.target.format(layer), shape, (Part(source, order),))
+
+
+def _place(tensor: Stored) -> tuple[Path, int]:
+    return tensor.parts[0].source.file, tensor.parts[0].source.offset_bytes
 
 
 def _refuse_leftovers(names: set[str]) -> None:

@@ -16,11 +16,11 @@ from carryon.base.errors import NoRoom, Unsupported
 from carryon.base.files import whole_file
 from carryon.base.jobs import Progress
 from carryon.base.units import bytes_text
-from carryon.convert.checkpoint import Checkpoint, open_checkpoint
-from carryon.convert.encode import Bytes, encode, is_finite
+from carryon.convert.checkpoint import Checkpoint, Number, open_checkpoint
+from carryon.convert.encode import Bytes, encode, is_finite, to_floats
 from carryon.convert.families import plan_of
 from carryon.convert.forms import GgmlType, OutType
-from carryon.convert.plan import FamilyPlan, Made, Stored
+from carryon.convert.plan import Computed, FamilyPlan, Made, Packed, Stored, Tensor, n_rows
 from carryon.convert.sampling import sampling_settings
 from carryon.convert.tokenizer import read_vocabulary
 from carryon.convert.write import Setting, TensorInfo, header_bytes, padding
@@ -29,6 +29,10 @@ BLOCK_VALUES = 1 << 20  # about 10 ms of work and a few megabytes for a block
 NEWS_EVERY_S = 0.05
 SYNC_EVERY_BYTES = 16_000_000
 QUANTIZATION_VERSION = 2  # GGML_QNT_VERSION
+ALWAYS_F32 = (
+    *("_norm.weight", ".ffn_gate_inp.weight", ".ffn_gate_inp_shexp.weight"),
+    *("position_embd.weight", "token_types.weight"),
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Recipe:
     """All decisions taken, nothing read or written yet but headers."""
 
     header: bytes
-    tensors: Sequence[tuple[TensorInfo, Stored | Made]]
+    tensors: Sequence[tuple[TensorInfo, Tensor]]
     warnings: tuple[str, ...]
 
     @property
@@ -86,7 +90,7 @@ def prepare(checkpoint: Checkpoint, out_type: OutType, name: str = "") -> Recipe
     """Everything that can be known without reading weights. Raises BadFile or Unsupported."""
     plan = plan_of(checkpoint)
     vocabulary = read_vocabulary(checkpoint.folder, checkpoint.config, plan.n_vocab)
-    tensors = [(TensorInfo(one.name, one.shape, form_of(one.name, one.shape, out_type)), one) for one in plan.tensors]
+    tensors = [(TensorInfo(one.name, one.shape, _form(one, out_type)), one) for one in plan.tensors]
     infos = [info for info, _ in tensors]
     general = {**_general(name or checkpoint.name, plan, out_type), **sampling_settings(checkpoint.folder)}
     settings = {**general, **plan.settings, **vocabulary.settings()}
@@ -95,10 +99,14 @@ def prepare(checkpoint: Checkpoint, out_type: OutType, name: str = "") -> Recipe
 
 
 def form_of(name: str, shape: tuple[int, ...], out_type: OutType) -> GgmlType:
-    """The form of one tensor: vectors, norms and factors stay F32; rows that no block fits become F16."""
-    if len(shape) <= 1 or not name.endswith(".weight") or name.endswith("_norm.weight"):
+    """The form of one tensor: vectors, norms, routers and positions stay F32; rows that no block fits become F16."""
+    if len(shape) <= 1 or not name.endswith(".weight") or name.endswith(ALWAYS_F32):
         return GgmlType.F32
     return out_type.ggml if shape[-1] % out_type.ggml.values_in_block == 0 else GgmlType.F16
+
+
+def _form(tensor: Tensor, out_type: OutType) -> GgmlType:
+    return tensor.form if isinstance(tensor, Packed) else form_of(tensor.name, tensor.shape, out_type)
 
 
 def size_label(n_values: int) -> str:
@@ -148,27 +156,39 @@ def _pieces(recipe: Recipe, broken: Counter[str]) -> Iterator[tuple[TensorInfo, 
             yield info, memoryview(bytes(padding(info.size_bytes)))
 
 
-def _blocks(info: TensorInfo, tensor: Stored | Made, broken: Counter[str]) -> Iterator[Bytes]:
-    if isinstance(tensor, Made):
-        yield tensor.values.view(np.uint8)
-        return
-    for rows in _rows(tensor):
-        if not is_finite(rows, tensor.source.number):
-            broken[info.name] += 1
-        try:
-            yield encode(rows, tensor.source.number, info.form)
-        except FloatingPointError as error:
-            raise Unsupported(
-                f"{tensor.source.name} holds numbers that are too large for {info.form.name}.",
-                "Convert to BF16 or F32 instead.",
-            ) from error
+def _blocks(info: TensorInfo, tensor: Tensor, broken: Counter[str]) -> Iterator[Bytes]:
+    match tensor:
+        case Made():
+            yield tensor.values.view(np.uint8)
+        case Packed():
+            yield from tensor.blocks()
+        case Computed():
+            for floats in tensor.blocks():
+                yield _encoded(np.ascontiguousarray(floats).view(np.uint8), Number.F32, info, tensor.name, broken)
+        case Stored():
+            yield from _stored_blocks(info, tensor, broken)
 
 
-def _rows(tensor: Stored) -> Iterator[Bytes]:
-    raw, order = tensor.source.raw(), tensor.row_order
-    step = max(1, BLOCK_VALUES * len(raw) // tensor.source.n_values)
-    for start in range(0, len(raw), step):
-        yield raw[start : start + step] if order is None else raw[order[start : start + step]]
+def _stored_blocks(info: TensorInfo, tensor: Stored, broken: Counter[str]) -> Iterator[Bytes]:
+    for part in tensor.parts:
+        step = max(1, BLOCK_VALUES * n_rows(part.source.shape) // max(1, part.source.n_values))
+        for start in range(0, part.n_rows, step):
+            rows, number = part.read(start, min(start + step, part.n_rows)), part.source.number
+            if tensor.plus_one:
+                rows, number = (to_floats(rows, number) + np.float32(1)).view(np.uint8), Number.F32
+            yield _encoded(rows, number, info, part.source.name, broken)
+
+
+def _encoded(rows: Bytes, number: Number, info: TensorInfo, source_name: str, broken: Counter[str]) -> Bytes:
+    if not is_finite(rows, number):
+        broken[info.name] += 1
+    try:
+        return encode(rows, number, info.form)
+    except FloatingPointError as error:
+        raise Unsupported(
+            f"{source_name} holds numbers that are too large for {info.form.name}.",
+            "Convert to BF16 or F32 instead.",
+        ) from error
 
 
 def _odd_widths(infos: Sequence[TensorInfo], out_type: OutType) -> Iterator[str]:
