@@ -12,9 +12,9 @@ from model_folders import stored
 from carryon.base.errors import Unsupported
 from carryon.convert.checkpoint import Number
 from carryon.convert.encode import encode, is_finite, to_floats
-from carryon.convert.forms import GgmlType
+from carryon.convert.forms import GgmlType, OutType
 
-FORMS = list(GgmlType)
+FORMS = [one.ggml for one in OutType]
 SOURCES = [Number.F32, Number.F16, Number.BF16]
 
 
