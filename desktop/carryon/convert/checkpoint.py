@@ -7,11 +7,11 @@ A safetensors file is 8 bytes of header length, a JSON header, then the tensors'
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,30 @@ class Number(Enum):
 
 
 NUMBERS = {number.value[0]: number for number in Number}
+Rows = slice | NDArray[np.intp]
+
+
+class Source(Protocol):
+    """A tensor of the checkpoint, or one computed from it (an adapter merged in, FP8 made floats).
+
+    Its rows run over all axes but the last; of a vector every value is a row.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def number(self) -> Number: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def n_values(self) -> int: ...
+    @property
+    def file(self) -> Path: ...
+    @property
+    def offset_bytes(self) -> int: ...
+    def rows(self, which: Rows) -> NDArray[np.uint8]:
+        """The bytes of some rows, (n_rows, row_bytes). May be called from several threads."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -83,7 +107,7 @@ class SourceTensor:
             mapped = np.memmap(self.file, np.uint8, "r", self.offset_bytes, (self.size_bytes,))
         return mapped.reshape(self.shape[0] if self.shape else 1, -1)
 
-    def rows(self, which: slice | NDArray[np.intp]) -> NDArray[np.uint8]:
+    def rows(self, which: Rows) -> NDArray[np.uint8]:
         """The bytes of some rows, (n_rows, row_bytes): mapped for a slice, copied for a list of rows.
 
         Rows run over all axes but the last; of a vector every value is a row.
@@ -99,7 +123,7 @@ class Checkpoint:
 
     folder: Path
     config: Config
-    tensors: dict[str, SourceTensor]
+    tensors: Mapping[str, Source]
 
     @property
     def name(self) -> str:

@@ -5,45 +5,20 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from carryon.base.errors import BadFile, Unsupported
 from carryon.convert.advice import DOWNLOAD_AGAIN
-from carryon.convert.checkpoint import Number, SourceTensor
+from carryon.convert.checkpoint import Rows as Rows
+from carryon.convert.checkpoint import Source as Source
 from carryon.convert.encode import Bytes, Floats
 from carryon.convert.forms import GgmlType
 from carryon.convert.write import Setting
 
 # Buffers that older checkpoints saved beside the weights; every engine computes them itself.
 BUFFERS = re.compile(r"\.rotary_emb\.inv_freq$|\.attention\.(masked_)?bias$|(^|\.)position_ids$")
-
-Rows = slice | NDArray[np.intp]
-
-
-class Source(Protocol):
-    """A tensor of the checkpoint, or one computed from it (an adapter merged in, FP8 made floats).
-
-    Its rows run over all axes but the last; of a vector every value is a row.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def number(self) -> Number: ...
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-    @property
-    def n_values(self) -> int: ...
-    @property
-    def file(self) -> Path: ...
-    @property
-    def offset_bytes(self) -> int: ...
-    def rows(self, which: Rows) -> Bytes:
-        """The bytes of some rows, (n_rows, row_bytes). May be called from several threads."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -149,7 +124,7 @@ class Rule:
 
 
 def match(
-    rules: Sequence[Rule], tensors: Mapping[str, SourceTensor], sizes: Mapping[str, int], n_layers: int
+    rules: Sequence[Rule], tensors: Mapping[str, Source], sizes: Mapping[str, int], n_layers: int
 ) -> list[Stored]:
     """Every tensor by its rule, in the order of the source's bytes.
 
@@ -181,7 +156,7 @@ def _may_lack(rule: Rule, name: str) -> bool:
     return True
 
 
-def _taken(rule: Rule, layer: int, source: SourceTensor, sizes: Mapping[str, int]) -> Stored:
+def _taken(rule: Rule, layer: int, source: Source, sizes: Mapping[str, int]) -> Stored:
     shape = tuple(sizes[size] for size in rule.shape)
     if source.shape != shape:
         raise BadFile(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from carryon.base.errors import BadFile, Unsupported
 from carryon.convert.advice import DOWNLOAD_AGAIN, LOOK_FOR_GGUF
-from carryon.convert.checkpoint import Checkpoint, SourceTensor
+from carryon.convert.checkpoint import Checkpoint, Source
 from carryon.convert.config import Config
 from carryon.convert.plan import FamilyPlan, Rule, match
 from carryon.convert.rope import read_rope
@@ -60,14 +60,14 @@ def _refuse_what_llama_cannot(config: Config) -> None:
         )
 
 
-def _with_prefix(tensors: Mapping[str, SourceTensor]) -> Mapping[str, SourceTensor]:
+def _with_prefix(tensors: Mapping[str, Source]) -> Mapping[str, Source]:
     """Some fine-tunes save the bare model, without the 'model.' in front of every name."""
     if "embed_tokens.weight" not in tensors:
         return tensors
     return {name if name.startswith("lm_head.") else f"model.{name}": tensor for name, tensor in tensors.items()}
 
 
-def _own_head(config: Config, tensors: Mapping[str, SourceTensor]) -> tuple[Mapping[str, SourceTensor], bool]:
+def _own_head(config: Config, tensors: Mapping[str, Source]) -> tuple[Mapping[str, Source], bool]:
     """The tensors to convert, and whether the output matrix is one of them and not the embedding used twice.
 
     A tied model may still carry its lm_head; transformers ignores it, and so do we.
@@ -78,7 +78,7 @@ def _own_head(config: Config, tensors: Mapping[str, SourceTensor]) -> tuple[Mapp
     return {name: tensor for name, tensor in tensors.items() if name != HEAD.source}, False
 
 
-def _sizes(config: Config, tensors: Mapping[str, SourceTensor]) -> dict[str, int]:
+def _sizes(config: Config, tensors: Mapping[str, Source]) -> dict[str, int]:
     embedding = tensors.get("model.embed_tokens.weight")
     hidden, heads = config.whole("hidden_size"), config.whole("num_attention_heads")
     kv_heads = config.whole("num_key_value_heads", heads)
