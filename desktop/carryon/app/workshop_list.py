@@ -132,11 +132,12 @@ class Order:
     text: Path | None = None  # for the measurement; None is the text that comes with Carryon
     may_fetch_converter: bool = False  # the person agreed to llama.cpp's own converter
     requantizes: bool = False  # the person knows that the source is quantized already
-    revision: str = ""
+    revision: str = ""  # the commit of a repository; '' is the one that its name means when the run begins
+    file_name: str = ""  # of the only target, where a person chose it
 
     def target(self, quant: str) -> Path:
         """The file of one quant type."""
-        return self.folder / f"{self.name}-{quant}.gguf"
+        return self.folder / (self.file_name or f"{self.name}-{quant}.gguf")
 
 
 class StageKind(Enum):
@@ -230,7 +231,9 @@ class Workbench(Protocol):
         """Work that finds out about a source; `n_ctx` None is the context that a fresh plan takes."""
         ...
 
-    def start(self, order: Order) -> str: ...
+    def start(self, order: Order) -> str:
+        """Queues it and returns the run's id. Raises BadInput where a target is there already, or makes no sense."""
+        ...
 
     def cancel(self, id: str) -> None:
         """Stops it in under two seconds; whole stages are kept, and it can be resumed."""

@@ -1,0 +1,122 @@
+"""What a model folder tells before a weight is read: whether it can be converted, by whom, and the header it would get.
+
+The folder may be one of hub/staging.py, where files have their true sizes and hold nothing but their headers.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from carryon.base.errors import AppError, Unsupported
+from carryon.base.files import disk_errors
+from carryon.base.jobs import aside
+from carryon.convert.checkpoint import Checkpoint, Number, open_checkpoint
+from carryon.convert.config import read_json
+from carryon.convert.families import plan_of
+from carryon.convert.forms import OutType
+from carryon.convert.run import Recipe, form_of, prepare
+from carryon.convert.upstream.architectures import known as known_upstream
+from carryon.convert.write import padding
+
+T = TypeVar("T")
+_FLOATS = (Number.F64, Number.F32, Number.F16, Number.BF16)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights of a checkpoint by what its headers say; `numbers` has the form of most values first."""
+
+    numbers: tuple[tuple[Number, int], ...]  # with the number of values
+    n_files: int
+    n_values: int
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What was found; an error stands for the part that cannot be used, None for what was not looked at after it."""
+
+    class_name: str  # "LlamaForCausalLM"; "" where config.json does not say
+    is_known_upstream: bool  # by llama.cpp's own converter
+    weights: Weights | AppError
+    architecture: str | AppError | None = None  # as GGUF has it: "llama"
+    recipe: Recipe | AppError | None = None  # an error is one of the vocabulary
+    out_type: OutType = OutType.BF16  # of the recipe: the one that later quantizing starts from
+
+
+def examining(folder: Path, name: str) -> Generator[None, None, Examined]:
+    """Work that reads config, tokenizer and headers. `name` is what the model shall be called.
+
+    Raises BadFile where the folder holds no model at all.
+    """
+    config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
+    class_name = _class_name(config.get("architectures"))
+    found = Examined(class_name, class_name in known_upstream(), _NOTHING)
+    checkpoint = yield from _tried(lambda: open_checkpoint(folder))
+    if isinstance(checkpoint, AppError):
+        if not config:
+            raise checkpoint
+        return replace(found, weights=checkpoint)
+    found = replace(found, weights=weights_of(checkpoint), out_type=middle_type(checkpoint))
+    plan = yield from _tried(lambda: plan_of(checkpoint))
+    if isinstance(plan, AppError):
+        return replace(found, architecture=plan)
+    recipe = yield from _tried(lambda: prepare(checkpoint, found.out_type, name))
+    return replace(found, architecture=plan.architecture, recipe=recipe)
+
+
+def weights_of(checkpoint: Checkpoint) -> Weights:
+    """How much there is of what."""
+    tensors = checkpoint.tensors.values()
+    counted: Counter[Number] = Counter()
+    for one in tensors:
+        counted[one.number] += one.n_values
+    return Weights(
+        tuple(counted.most_common()),
+        len({one.file for one in tensors}),
+        sum(counted.values()),
+        sum(one.n_values * one.number.size_bytes for one in tensors),
+    )
+
+
+def middle_type(checkpoint: Checkpoint) -> OutType:
+    """What to convert to before quantizing: F16 where most weights are F16, else BF16, whose range holds everything.
+
+    A file of F32 would be exact for weights of F32 and twice as large; BF16 keeps more than any quant type does.
+    """
+    numbers = [number for number, _ in weights_of(checkpoint).numbers if number in _FLOATS]
+    return OutType.F16 if numbers and numbers[0] is Number.F16 else OutType.BF16
+
+
+def direct_size(recipe: Recipe, out_type: OutType) -> int:
+    """The bytes of the file that is converted to another type: nothing else in its header changes its length."""
+    sizes = [replace(info, form=form_of(info.name, info.shape, out_type)).size_bytes for info, _ in recipe.tensors]
+    return len(recipe.header) + sum(size + padding(size) for size in sizes)
+
+
+def write_sketch(recipe: Recipe, target: Path) -> None:
+    """A file with the header and the true length and no weights, sparse on the disk. Raises NoRoom and BadFile."""
+    with disk_errors(target), target.open("wb") as out:
+        out.write(recipe.header)
+        out.truncate(recipe.size_bytes)
+
+
+def _class_name(told: object) -> str:
+    match told:
+        case [str() as name, *_]:
+            return name
+        case _:
+            return ""
+
+
+def _tried(call: Callable[[], T]) -> Generator[None, None, T | AppError]:
+    """What a call returns, or the error it raises; its seconds are spent in a thread of its own."""
+    try:
+        return (yield from aside(call))
+    except AppError as error:
+        return error
+
+
+_NOTHING = Unsupported("Nothing was looked at.")
