@@ -136,7 +136,7 @@ def match(
         for layer in (range(n_layers) if "{}" in rule.source else (0,))
         if (name := rule.source.format(layer)) in tensors or not _may_lack(rule, name)
     ]
-    _refuse_leftovers(set(tensors) - {part.source.name for tensor in found for part in tensor.parts})
+    refuse_leftovers(set(tensors) - {part.source.name for tensor in found for part in tensor.parts})
     return sorted(found, key=_place)
 
 
@@ -150,34 +150,45 @@ def paired_rows(n_rows: int, n_heads: int) -> NDArray[np.intp]:
     return np.arange(n_rows).reshape(n_heads, 2, n_rows // n_heads // 2).swapaxes(1, 2).reshape(n_rows)
 
 
-def _may_lack(rule: Rule, name: str) -> bool:
-    if not rule.is_optional:
-        raise BadFile(f"The model's weights lack the tensor {name}.", "Download the model's .safetensors files again.")
-    return True
+def missing(name: str) -> BadFile:
+    """What to say of a tensor that is not there."""
+    return BadFile(f"The model's weights lack the tensor {name}.", "Download the model's .safetensors files again.")
 
 
-def _taken(rule: Rule, layer: int, source: Source, sizes: Mapping[str, int]) -> Stored:
-    shape = tuple(sizes[size] for size in rule.shape)
-    if source.shape != shape:
-        raise BadFile(
-            f"{source.name} has the shape {_text(source.shape)} where config.json makes it {_text(shape)}.",
-            DOWNLOAD_AGAIN,
-        )
-    order = paired_rows(shape[0], sizes[rule.heads]) if rule.heads else None
-    return Stored(rule.target.format(layer), shape, (Part(source, order),))
-
-
-def _place(tensor: Stored) -> tuple[Path, int]:
-    return tensor.parts[0].source.file, tensor.parts[0].source.offset_bytes
-
-
-def _refuse_leftovers(names: set[str]) -> None:
+def refuse_leftovers(names: set[str]) -> None:
+    """Raises Unsupported naming one of the tensors that were not converted, unless all are buffers."""
     unknown = sorted(name for name in names if not BUFFERS.search(name))
     if unknown:
         raise Unsupported(
             f"The model has {len(unknown)} tensors that its architecture does not explain, such as {unknown[0]}.",
             "It may be a variant that llama.cpp cannot run; look for a GGUF copy of it.",
         )
+
+
+def _may_lack(rule: Rule, name: str) -> bool:
+    if not rule.is_optional:
+        raise missing(name)
+    return True
+
+
+def shaped(source: Source, shape: tuple[int, ...]) -> Source:
+    """The source, if it has that shape. Raises BadFile."""
+    if source.shape != shape:
+        raise BadFile(
+            f"{source.name} has the shape {_text(source.shape)} where config.json makes it {_text(shape)}.",
+            DOWNLOAD_AGAIN,
+        )
+    return source
+
+
+def _taken(rule: Rule, layer: int, source: Source, sizes: Mapping[str, int]) -> Stored:
+    shape = tuple(sizes[size] for size in rule.shape)
+    order = paired_rows(shape[0], sizes[rule.heads]) if rule.heads else None
+    return Stored(rule.target.format(layer), shape, (Part(shaped(source, shape), order),))
+
+
+def _place(tensor: Stored) -> tuple[Path, int]:
+    return tensor.parts[0].source.file, tensor.parts[0].source.offset_bytes
 
 
 def _text(shape: tuple[int, ...]) -> str:
