@@ -124,6 +124,12 @@ class Checkpoint:
     folder: Path
     config: Config
     tensors: Mapping[str, Source]
+    vocabulary_folder: Path | None = None  # where an adapter brought its own tokenizer; None: the same folder
+
+    @property
+    def words_folder(self) -> Path:
+        """Where the tokenizer's files lie."""
+        return self.vocabulary_folder or self.folder
 
     @property
     def name(self) -> str:
