@@ -66,7 +66,7 @@ def test_every_matrix_is_what_gguf_itself_would_make_of_it(tmp_path, converted, 
 
 def test_rows_are_paired_across_blocks(folder, converted, monkeypatch):
     """A block is two rows here, so every head is cut by one."""
-    monkeypatch.setattr("carryon.convert.run.BLOCK_VALUES", 2 * CONFIG["hidden_size"])
+    monkeypatch.setattr("carryon.convert.streaming.BLOCK_VALUES", 2 * CONFIG["hidden_size"])
     weights = random_weights(CONFIG)
     found = tensors_of(converted(folder, OutType.F32))
     for name, part, heads in (("attn_q", "q_proj", 4), ("attn_k", "k_proj", 2)):

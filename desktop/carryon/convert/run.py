@@ -1,38 +1,41 @@
 """A model folder in, one GGUF file out, in constant memory: each tensor streams through in blocks of rows."""
 
 import math
-import os
 import shutil
 import time
-from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-
-from carryon.base.errors import NoRoom, Unsupported
-from carryon.base.files import whole_file
+from carryon import __version__
+from carryon.base.errors import NoRoom
+from carryon.base.files import disk_errors, whole_file
 from carryon.base.jobs import Progress
 from carryon.base.units import bytes_text
-from carryon.convert.checkpoint import Checkpoint, Number, open_checkpoint
-from carryon.convert.encode import Bytes, encode, is_finite, to_floats
+from carryon.convert.checkpoint import Checkpoint, open_checkpoint
+from carryon.convert.encode import BY_NUMPY, Halves
 from carryon.convert.families import plan_of
 from carryon.convert.forms import GgmlType, OutType
-from carryon.convert.plan import Computed, FamilyPlan, Made, Packed, Stored, Tensor, n_rows
+from carryon.convert.plan import FamilyPlan, Packed, Tensor
+from carryon.convert.provenance import Provenance, provenance_of
 from carryon.convert.sampling import sampling_settings
+from carryon.convert.stamp import stamp_of
+from carryon.convert.streaming import Piece, pieces
+from carryon.convert.syncing import Syncing
 from carryon.convert.tokenizer import read_vocabulary
 from carryon.convert.write import Setting, TensorInfo, header_bytes, padding
 
-BLOCK_VALUES = 1 << 20  # about 10 ms of work and a few megabytes for a block
 NEWS_EVERY_S = 0.05
-SYNC_EVERY_BYTES = 16_000_000
+CHECKING = "checking"  # the note of the progress while a written file is verified
 QUANTIZATION_VERSION = 2  # GGML_QNT_VERSION
 ALWAYS_F32 = (
     *("_norm.weight", ".ffn_gate_inp.weight", ".ffn_gate_inp_shexp.weight"),
     *("position_embd.weight", "token_types.weight"),
 )
+
+Verify = Callable[[Path, int], Generator[Progress | None, None, tuple[str, ...]]]
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,30 @@ class Recipe:
     header: bytes
     tensors: Sequence[tuple[TensorInfo, Tensor]]
     warnings: tuple[str, ...]
+    out_type: OutType = OutType.BF16
 
     @property
     def size_bytes(self) -> int:
         sizes = (info.size_bytes for info, _ in self.tensors)
         return len(self.header) + sum(size + padding(size) for size in sizes)
+
+
+def _unverified(_path: Path, _n_tensors: int) -> Generator[Progress | None, None, tuple[str, ...]]:
+    yield from ()
+    return ()
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a conversion does with a recipe beside writing it.
+
+    `check_source` raises BadFile when the source is no longer what the recipe was made from. `verify` is work that
+    looks at the written file before it gets its name: it raises what is wrong and returns what should be known.
+    """
+
+    check_source: Callable[[], None] = lambda: None
+    verify: Verify = _unverified
+    halves: Halves = BY_NUMPY
 
 
 def convert(
@@ -67,35 +89,49 @@ def convert(
 
     Raises BadFile, Unsupported or NoRoom before it writes. The target appears whole or not at all.
     """
+    stamp = stamp_of(source_folder)
     checkpoint = open_checkpoint(source_folder)
     yield None
-    recipe = prepare(checkpoint, out_type, name)
+    return (yield from written(prepare(checkpoint, out_type, name), target, Means(stamp.check)))
+
+
+def written(recipe: Recipe, target: Path, means: Means) -> Generator[Progress | None, None, Converted]:
+    """Work that writes what was prepared. The target appears when everything is written and found right.
+
+    Raises NoRoom, BadFile and Unsupported.
+    """
     yield Progress(0, recipe.size_bytes)
     _check_room(target, recipe.size_bytes)
-    broken: Counter[str] = Counter()
+    broken: list[str] = []
     with whole_file(target) as out:
-        out.write(recipe.header)
-        done, told_s, unsynced_bytes = len(recipe.header), time.monotonic(), 0
-        for info, piece in _pieces(recipe, broken):
-            out.write(piece)
-            done += len(piece)
-            unsynced_bytes = _synced(out, unsynced_bytes + len(piece))
-            is_due = time.monotonic() - told_s >= NEWS_EVERY_S
-            told_s = time.monotonic() if is_due else told_s
-            yield Progress(done, recipe.size_bytes, info.name) if is_due else None
-    return Converted(target, done, len(recipe.tensors), out_type, (*recipe.warnings, *_broken_warning(broken)))
+        yield from _filling(out, recipe, means, broken)
+        out.flush()
+        means.check_source()
+        yield Progress(recipe.size_bytes, recipe.size_bytes, CHECKING)
+        found = yield from means.verify(part_of(target), len(recipe.tensors))
+        means.check_source()
+    warnings = (*recipe.warnings, *_broken_warning(broken), *found)
+    return Converted(target, recipe.size_bytes, len(recipe.tensors), recipe.out_type, warnings)
 
 
-def prepare(checkpoint: Checkpoint, out_type: OutType, name: str = "") -> Recipe:
+def part_of(target: Path) -> Path:
+    """Where a file lies until it is whole (carryon.base.files)."""
+    return target.with_name(target.name + ".part")
+
+
+def prepare(
+    checkpoint: Checkpoint, out_type: OutType, name: str = "", provenance: Provenance | None = None
+) -> Recipe:
     """Everything that can be known without reading weights. Raises BadFile or Unsupported."""
     plan = plan_of(checkpoint)
     vocabulary = read_vocabulary(checkpoint.folder, checkpoint.config, plan.n_vocab)
     tensors = [(TensorInfo(one.name, one.shape, _form(one, out_type)), one) for one in plan.tensors]
     infos = [info for info, _ in tensors]
     general = {**_general(name or checkpoint.name, plan, out_type), **sampling_settings(checkpoint.folder)}
-    settings = {**general, **plan.settings, **vocabulary.settings()}
+    origin = (provenance or provenance_of(checkpoint.folder)).settings()
+    settings = {**general, **origin, **plan.settings, **vocabulary.settings()}
     warnings = (*plan.warnings, *vocabulary.warnings, *_odd_widths(infos, out_type))
-    return Recipe(header_bytes(settings, infos), tensors, warnings)
+    return Recipe(header_bytes(settings, infos), tensors, warnings, out_type)
 
 
 def form_of(name: str, shape: tuple[int, ...], out_type: OutType) -> GgmlType:
@@ -126,12 +162,17 @@ def _general(name: str, plan: FamilyPlan, out_type: OutType) -> dict[str, Settin
         "general.size_label": size_label(sum(math.prod(tensor.shape) for tensor in plan.tensors)),
         "general.file_type": out_type.file_type,
         "general.quantization_version": QUANTIZATION_VERSION,
+        "carryon.converter": __version__,
     }
 
 
 def _check_room(target: Path, size_bytes: int) -> None:
+    """What an earlier try left behind is overwritten, so its room counts as free."""
     folder = next(parent for parent in target.absolute().parents if parent.exists())
-    free_bytes = shutil.disk_usage(folder).free
+    with disk_errors(target):
+        free_bytes = shutil.disk_usage(folder).free
+        left = part_of(target)
+        free_bytes += left.stat().st_size if left.is_file() else 0
     if free_bytes < size_bytes:
         raise NoRoom(
             f"The file needs {bytes_text(size_bytes)}, but {folder} has only {bytes_text(free_bytes)} free.",
@@ -139,56 +180,49 @@ def _check_room(target: Path, size_bytes: int) -> None:
         )
 
 
-def _synced(out: BinaryIO, unsynced_bytes: int) -> int:
-    """Syncs as it goes: one sync of a whole model at the end could take minutes in which nobody could cancel."""
-    if unsynced_bytes < SYNC_EVERY_BYTES:
-        return unsynced_bytes
-    out.flush()
-    os.fsync(out.fileno())
-    return 0
+def _filling(
+    out: BinaryIO, recipe: Recipe, means: Means, broken: list[str]
+) -> Generator[Progress | None, None, None]:
+    """Writes header and tensors; gathers the names of tensors with values that are no numbers."""
+    out.write(recipe.header)
+    done, told_s = len(recipe.header), time.monotonic()
+    with closing(Syncing(out)) as sync, closing(_padded(recipe, means.halves)) as found:
+        for piece in found:
+            if piece is None:
+                yield None
+                continue
+            out.write(piece.content)
+            done += len(piece.content)
+            if not piece.is_finite and piece.tensor.name not in broken:
+                broken.append(piece.tensor.name)
+            yield from sync.wrote(len(piece.content))
+            is_due = time.monotonic() - told_s >= NEWS_EVERY_S
+            told_s = time.monotonic() if is_due else told_s
+            yield Progress(done, recipe.size_bytes, piece.tensor.name) if is_due else None
+    _check_plan(done == recipe.size_bytes, "the file")
 
 
-def _pieces(recipe: Recipe, broken: Counter[str]) -> Iterator[tuple[TensorInfo, memoryview]]:
-    for info, tensor in recipe.tensors:
-        for block in _blocks(info, tensor, broken):
-            yield info, np.ascontiguousarray(block).reshape(-1).data
-        if padding(info.size_bytes):
-            yield info, memoryview(bytes(padding(info.size_bytes)))
+def _padded(recipe: Recipe, halves: Halves) -> Generator[Piece | None, None, None]:
+    """The pieces of all tensors with the padding between them."""
+    current, left_bytes = "", 0
+    with closing(pieces(recipe.tensors, halves)) as found:
+        for piece in found:
+            if piece is None:
+                yield None
+                continue
+            if piece.tensor.name != current:
+                _check_plan(left_bytes == 0, current)
+                current, left_bytes = piece.tensor.name, piece.tensor.size_bytes
+            left_bytes -= len(piece.content)
+            yield piece
+            if left_bytes == 0 and (gap := padding(piece.tensor.size_bytes)):
+                yield Piece(piece.tensor, memoryview(bytes(gap)), is_finite=True)
 
 
-def _blocks(info: TensorInfo, tensor: Tensor, broken: Counter[str]) -> Iterator[Bytes]:
-    match tensor:
-        case Made():
-            yield tensor.values.view(np.uint8)
-        case Packed():
-            yield from tensor.blocks()
-        case Computed():
-            for floats in tensor.blocks():
-                yield _encoded(np.ascontiguousarray(floats).view(np.uint8), Number.F32, info, tensor.name, broken)
-        case Stored():
-            yield from _stored_blocks(info, tensor, broken)
-
-
-def _stored_blocks(info: TensorInfo, tensor: Stored, broken: Counter[str]) -> Iterator[Bytes]:
-    for part in tensor.parts:
-        step = max(1, BLOCK_VALUES * n_rows(part.source.shape) // max(1, part.source.n_values))
-        for start in range(0, part.n_rows, step):
-            rows, number = part.read(start, min(start + step, part.n_rows)), part.source.number
-            if tensor.plus_one:
-                rows, number = (to_floats(rows, number) + np.float32(1)).view(np.uint8), Number.F32
-            yield _encoded(rows, number, info, part.source.name, broken)
-
-
-def _encoded(rows: Bytes, number: Number, info: TensorInfo, source_name: str, broken: Counter[str]) -> Bytes:
-    if not is_finite(rows, number):
-        broken[info.name] += 1
-    try:
-        return encode(rows, number, info.form)
-    except FloatingPointError as error:
-        raise Unsupported(
-            f"{source_name} holds numbers that are too large for {info.form.name}.",
-            "Convert to BF16 or F32 instead.",
-        ) from error
+def _check_plan(is_kept: bool, of_what: str) -> None:
+    """A family that gives other bytes than it planned is a bug, and no file may come of it."""
+    if not is_kept:
+        raise ValueError(f"{of_what} has not the size that was planned for it")
 
 
 def _odd_widths(infos: Sequence[TensorInfo], out_type: OutType) -> Iterator[str]:
@@ -197,7 +231,6 @@ def _odd_widths(infos: Sequence[TensorInfo], out_type: OutType) -> Iterator[str]
         yield f"{len(odd)} tensors have rows that {out_type.name} cannot hold and are stored as F16, such as {odd[0]}."
 
 
-def _broken_warning(broken: Counter[str]) -> Iterator[str]:
-    if broken:
-        names = list(broken)
+def _broken_warning(names: Sequence[str]) -> Iterator[str]:
+    if names:
         yield f"{len(names)} tensors hold values that are not numbers, such as {names[0]}: it may answer nonsense."
