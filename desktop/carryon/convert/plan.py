@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
@@ -109,11 +110,20 @@ class FamilyPlan:
     warnings: Sequence[str] = ()
 
 
+class Half(IntEnum):
+    """Which half of the rows of every matrix."""
+
+    FIRST = 0
+    SECOND = 1
+
+
 @dataclass(frozen=True)
 class Rule:
     """One tensor's name there and here ('{}' is the layer), its shape in named sizes, and whether it may be absent.
 
-    `heads` names the number of heads whose rows are re-paired for llama.cpp's rotary embedding.
+    `heads` names the number of heads whose rows are re-paired for llama.cpp's rotary embedding. '{expert}' in the
+    name: the matrices of all experts, stacked. `half`: the source holds two tensors, the rows of one before the
+    other's in each matrix.
     """
 
     source: str
@@ -121,6 +131,7 @@ class Rule:
     shape: tuple[str, ...]
     heads: str = ""
     is_optional: bool = False
+    half: Half | None = None
 
 
 def match(
@@ -130,13 +141,15 @@ def match(
 
     Raises BadFile for a missing tensor or a shape the config does not explain, and Unsupported for a tensor left over.
     """
-    found = [
-        _taken(rule, layer, tensors[name], sizes)
-        for rule in rules
-        for layer in (range(n_layers) if "{}" in rule.source else (0,))
-        if (name := rule.source.format(layer)) in tensors or not _may_lack(rule, name)
-    ]
-    refuse_leftovers(set(tensors) - {part.source.name for tensor in found for part in tensor.parts})
+    used: set[str] = set()
+    found = []
+    for rule in rules:
+        for layer in range(n_layers) if "{}" in rule.source else (0,):
+            names = _names(rule, layer, sizes)
+            if names[0] in tensors or not _may_lack(rule, names[0]):
+                found.append(_taken(rule, layer, [_there(name, tensors) for name in names], sizes))
+                used.update(names)
+    refuse_leftovers(set(tensors) - used)
     return sorted(found, key=_place)
 
 
@@ -181,10 +194,36 @@ def shaped(source: Source, shape: tuple[int, ...]) -> Source:
     return source
 
 
-def _taken(rule: Rule, layer: int, source: Source, sizes: Mapping[str, int]) -> Stored:
+def _names(rule: Rule, layer: int, sizes: Mapping[str, int]) -> list[str]:
+    experts = range(sizes["experts"]) if "{expert}" in rule.source else (0,)
+    return [rule.source.format(layer, expert=expert) for expert in experts]
+
+
+def _there(name: str, tensors: Mapping[str, Source]) -> Source:
+    if name not in tensors:
+        raise missing(name)
+    return tensors[name]
+
+
+def _taken(rule: Rule, layer: int, sources: Sequence[Source], sizes: Mapping[str, int]) -> Stored:
     shape = tuple(sizes[size] for size in rule.shape)
+    for source in sources:
+        shaped(source, shape)
+    target = rule.target.format(layer)
+    if "{expert}" in rule.source:
+        return Stored(target, (len(sources), *shape), tuple(Part(source) for source in sources))
+    if rule.half is not None:
+        return _halved(target, sources[0], rule.half)
     order = paired_rows(shape[0], sizes[rule.heads]) if rule.heads else None
-    return Stored(rule.target.format(layer), shape, (Part(shaped(source, shape), order),))
+    shape = shape[1:] if rule.shape[0] == "one" else shape  # a matrix of one row is a vector to llama.cpp
+    return Stored(target, shape, (Part(sources[0], order),))
+
+
+def _halved(target: str, source: Source, half: Half) -> Stored:
+    *outer, height, width = source.shape
+    starts = range(half * height // 2, math.prod(outer) * height, height)
+    parts = tuple(Part(source, slice(start, start + height // 2)) for start in starts)
+    return Stored(target, (*outer, height // 2, width), parts)
 
 
 def _place(tensor: Stored) -> tuple[Path, int]:

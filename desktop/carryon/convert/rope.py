@@ -6,8 +6,10 @@ Formulas: transformers/modeling_rope_utils.py. Keys and their use: llama.cpp src
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from carryon.base.errors import BadFile, Unsupported
 from carryon.convert.advice import DOWNLOAD_AGAIN, LOOK_FOR_GGUF
@@ -21,27 +23,52 @@ USUAL_YARN = {"truncate": True, "beta_fast": 32, "beta_slow": 1, "mscale": None,
 
 @dataclass(frozen=True)
 class Rope:
-    """Rotary settings without the architecture's prefix, and the tensor of factors if there is one."""
+    """Rotary settings without the architecture's prefix, and the tensors of factors if there are any."""
 
     settings: Mapping[str, Setting]
     tensors: tuple[Made, ...] = ()
     warnings: tuple[str, ...] = field(default=())
 
 
-def read_rope(config: Config, head_size: int, default_base: float) -> Rope:
+@dataclass(frozen=True)
+class Rotation:
+    """What an architecture of llama.cpp can do: ways to stretch by transformers' names, and parts of heads."""
+
+    kinds: tuple[str, ...] = ("default", "linear", "dynamic", "yarn")
+    old_names: Mapping[str, str] = field(default_factory=dict)  # what early configs called some of them
+    can_be_partial: bool = False
+
+
+def read_rope(config: Config, head_size: int, default_base: float, rotation: Rotation | None = None) -> Rope:
     """The rotary embedding of a config, old style (rope_theta, rope_scaling) or new (rope_parameters)."""
+    rotation = rotation or LLAMA
     scaling = config.section("rope_parameters" if config.has("rope_parameters") else "rope_scaling")
     base = _positive(scaling, "rope_theta", config.number("rope_theta", default_base))
-    if scaling.number("partial_rotary_factor", config.number("partial_rotary_factor", 1.0)) != 1.0:
-        raise Unsupported("This model rotates only a part of each head, which llama.cpp's Llama cannot.", LOOK_FOR_GGUF)
+    n_rotated = _rotated(config, scaling, head_size, rotation)
     kind = scaling.text("rope_type", scaling.text("type", "default"))
-    if kind not in KINDS:
+    kind = rotation.old_names.get(kind, kind)
+    if kind not in rotation.kinds:
         raise Unsupported(
             f"This model stretches its context by the method {kind!r}, which Carryon cannot convert.", LOOK_FOR_GGUF
         )
-    rope = KINDS[kind](scaling, config, base, head_size)
-    settings = {"rope.freq_base": base, "rope.dimension_count": head_size, **rope.settings}
+    rope = KINDS[kind](scaling, config, base, n_rotated)
+    settings = {"rope.freq_base": base, "rope.dimension_count": n_rotated, **rope.settings}
     return Rope(settings, rope.tensors, rope.warnings)
+
+
+def _rotated(config: Config, scaling: Config, head_size: int, rotation: Rotation) -> int:
+    """How many of a head's values are rotated."""
+    share = scaling.number("partial_rotary_factor", config.number("partial_rotary_factor", 1.0))
+    n_rotated = int(head_size * share)
+    if n_rotated == head_size:
+        return head_size
+    if not rotation.can_be_partial:
+        raise Unsupported(
+            "This model rotates only a part of each head, which llama.cpp cannot for its family.", LOOK_FOR_GGUF
+        )
+    if not 0 < n_rotated <= head_size or n_rotated % 2:
+        raise BadFile(f"config.json says partial_rotary_factor = {share}, which cannot be.", DOWNLOAD_AGAIN)
+    return n_rotated
 
 
 def llama3_factors(base: float, head_size: int, scaling: Config) -> Made:
@@ -88,10 +115,43 @@ def _yarn(scaling: Config, config: Config, base: float, head_size: int) -> Rope:
             "original_max_position_embeddings", config.whole("max_position_embeddings", 2048)
         ),
     }
+    if factor < 1:
+        raise BadFile(f"config.json says {scaling.path}factor = {factor}, which cannot be.", DOWNLOAD_AGAIN)
     if scaling.has("attention_factor"):
         # llama.cpp multiplies by 0.1 ln(factor) + 1 of its own accord (ggml rope_yarn)
-        settings["rope.scaling.attn_factor"] = scaling.number("attention_factor") / (0.1 * math.log(factor) + 1)
+        settings["rope.scaling.attn_factor"] = _positive(scaling, "attention_factor") / (0.1 * math.log(factor) + 1)
     return Rope(settings)
+
+
+def _longrope(scaling: Config, config: Config, base: float, head_size: int) -> Rope:
+    """Two tensors of factors: llama.cpp takes the long one if its context is longer than the original."""
+    reach = config.whole("max_position_embeddings")
+    own = config.whole("original_max_position_embeddings", reach)
+    original = scaling.whole("original_max_position_embeddings", own, least=2)
+    stretch = scaling.number("factor", reach / original)
+    usual = 1.0 if stretch <= 1 else math.sqrt(1 + math.log(stretch) / math.log(original))
+    factors = {name: _factors(scaling, f"{name}_factor", head_size // 2) for name in ("long", "short")}
+    settings: dict[str, Setting] = {
+        "rope.scaling.original_context_length": original,
+        "rope.scaling.attn_factor": _positive(scaling, "attention_factor", usual),
+    }
+    tensors = tuple(Made(f"rope_factors_{name}.weight", values) for name, values in factors.items())
+    return Rope(settings, tensors)
+
+
+def _factors(scaling: Config, key: str, n_values: int) -> NDArray[np.float32]:
+    values = scaling.values.get(key)
+    if not _are_factors(values, n_values):
+        raise BadFile(
+            f"config.json should hold {n_values} numbers as {scaling.path}{key}, and does not.", DOWNLOAD_AGAIN
+        )
+    return np.array(values, np.float32)
+
+
+def _are_factors(values: Any, n_values: int) -> bool:
+    if not isinstance(values, list) or len(values) != n_values:
+        return False
+    return all(type(one) in (int, float) and 1e-6 < one < 1e6 for one in values)
 
 
 def _positive(scaling: Config, key: str, default: float | None = None) -> float:
@@ -107,4 +167,7 @@ KINDS: Mapping[str, Callable[[Config, Config, float, int], Rope]] = {
     "dynamic": _dynamic,
     "llama3": _llama3,
     "yarn": _yarn,
+    "longrope": _longrope,
 }
+PLAIN = Rotation()
+LLAMA = Rotation(("default", "linear", "dynamic", "llama3", "yarn"))

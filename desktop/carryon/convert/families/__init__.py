@@ -1,31 +1,47 @@
 """One file a model family: what its tensors and settings are called in GGUF."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from carryon.base.errors import BadFile, Unsupported
 from carryon.convert.advice import DOWNLOAD_AGAIN, LOOK_FOR_GGUF, TAKE_ORIGINAL
 from carryon.convert.checkpoint import Checkpoint
-from carryon.convert.families import llama
+from carryon.convert.config import Config
+from carryon.convert.families import cohere, gemma, glm, granite, llama, olmo, phi, qwen, starcoder
 from carryon.convert.plan import FamilyPlan
 
-FAMILIES: Mapping[str, Callable[[Checkpoint], FamilyPlan]] = {
-    architecture: family.plan for family in (llama,) for architecture in family.ARCHITECTURES
+Planner = Callable[[Checkpoint], FamilyPlan]
+
+# Families that are a table, and those with transforms of their own (ARCHITECTURES and plan).
+TABLES = (llama, qwen, granite, olmo, gemma, phi, starcoder, glm, cohere)
+OWN: tuple[Any, ...] = ()
+FAMILIES: Mapping[str, Planner] = {
+    **{name: family.plan for table in TABLES for family in table.FAMILIES for name in family.architectures},
+    **{name: family.plan for family in OWN for name in family.ARCHITECTURES},
 }
+
+
+def architecture_of(config: Config) -> str:
+    """The architecture that a config names; a model saved without its head is the same one.
+
+    Raises BadFile if it names none.
+    """
+    match config.values.get("architectures"):
+        case [str() as name, *_]:
+            whole = f"{name.removesuffix('Model')}ForCausalLM"
+            return whole if name not in FAMILIES and whole in FAMILIES else name
+        case _:
+            raise BadFile("config.json does not name the model's architecture.", DOWNLOAD_AGAIN)
 
 
 def plan_of(checkpoint: Checkpoint) -> FamilyPlan:
     """The plan of whichever family a checkpoint names. Raises Unsupported for one that has no file here."""
-    config = checkpoint.config
-    if config.has("quantization_config"):
+    if checkpoint.config.has("quantization_config"):
         raise Unsupported(
             "This is a compressed copy of a model (its config has a quantization_config).",
             TAKE_ORIGINAL,
         )
-    match config.values.get("architectures"):
-        case [str() as name, *_]:
-            pass
-        case _:
-            raise BadFile("config.json does not name the model's architecture.", DOWNLOAD_AGAIN)
+    name = architecture_of(checkpoint.config)
     if name not in FAMILIES:
         raise Unsupported(f"Carryon cannot convert {name} models yet.", LOOK_FOR_GGUF)
     return FAMILIES[name](checkpoint)

@@ -1,121 +1,85 @@
-"""Llama 2 and 3, SmolLM2, Falcon3, Mistral 7B and Nemo: every model saved as LlamaForCausalLM or MistralForCausalLM."""
+"""Llama 2 and 3, SmolLM2, Falcon3, Mistral 7B and Nemo, Mixtral: all that llama.cpp runs as 'llama', and SmolLM3."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from carryon.base.errors import BadFile, Unsupported
-from carryon.convert.advice import DOWNLOAD_AGAIN, LOOK_FOR_GGUF
-from carryon.convert.checkpoint import Checkpoint, Source
-from carryon.convert.config import Config
-from carryon.convert.plan import FamilyPlan, Rule, match
-from carryon.convert.rope import read_rope
-from carryon.convert.write import Setting
+from carryon.base.errors import Unsupported
+from carryon.convert.advice import LOOK_FOR_GGUF
+from carryon.convert.families.model import Model
+from carryon.convert.families.rules import OUTPUT_NORM, attention, experts, gated, norms
+from carryon.convert.families.table import EXPERTS_USED, RMS, SILU, Family, Sizes
+from carryon.convert.rope import LLAMA
 
-ARCHITECTURES = ("LlamaForCausalLM", "MistralForCausalLM")
-GGUF_NAME = "llama"
+# What transformers assumes where a config is silent (its configuration classes, 5.23).
+USUAL = {
+    "hidden_size": 4096,
+    "intermediate_size": 11008,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "max_position_embeddings": 2048,
+    "rms_norm_eps": 1e-6,
+}
+MISTRAL = USUAL | {"intermediate_size": 14336, "num_key_value_heads": 8, "max_position_embeddings": 131072}
+MIXTRAL = MISTRAL | {"rms_norm_eps": 1e-5, "rope_theta": 1e6, "num_experts": 8, "num_experts_per_tok": 2}
+SMOLLM3 = {
+    "hidden_size": 2048,
+    "intermediate_size": 11008,
+    "num_hidden_layers": 36,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 4,
+    "max_position_embeddings": 32768,
+    "rms_norm_eps": 1e-6,
+    "rope_theta": 2e6,
+    "use_sliding_window": False,
+    "tie_word_embeddings": True,
+}
+NO_ROPE_EVERY = 4  # llama.cpp's smollm3 leaves every fourth layer without rotation (src/models/smollm3.cpp)
 
-LAYER = "model.layers.{}."
-RULES = (
-    Rule("model.embed_tokens.weight", "token_embd.weight", ("vocab", "hidden")),
-    Rule("model.norm.weight", "output_norm.weight", ("hidden",)),
-    Rule(LAYER + "input_layernorm.weight", "blk.{}.attn_norm.weight", ("hidden",)),
-    Rule(LAYER + "self_attn.q_proj.weight", "blk.{}.attn_q.weight", ("queries", "hidden"), heads="heads"),
-    Rule(LAYER + "self_attn.k_proj.weight", "blk.{}.attn_k.weight", ("keys", "hidden"), heads="kv_heads"),
-    Rule(LAYER + "self_attn.v_proj.weight", "blk.{}.attn_v.weight", ("keys", "hidden")),
-    Rule(LAYER + "self_attn.o_proj.weight", "blk.{}.attn_output.weight", ("hidden", "queries")),
-    Rule(LAYER + "self_attn.q_proj.bias", "blk.{}.attn_q.bias", ("queries",), heads="heads", is_optional=True),
-    Rule(LAYER + "self_attn.k_proj.bias", "blk.{}.attn_k.bias", ("keys",), heads="kv_heads", is_optional=True),
-    Rule(LAYER + "self_attn.v_proj.bias", "blk.{}.attn_v.bias", ("keys",), is_optional=True),
-    Rule(LAYER + "self_attn.o_proj.bias", "blk.{}.attn_output.bias", ("hidden",), is_optional=True),
-    Rule(LAYER + "post_attention_layernorm.weight", "blk.{}.ffn_norm.weight", ("hidden",)),
-    Rule(LAYER + "mlp.gate_proj.weight", "blk.{}.ffn_gate.weight", ("feed_forward", "hidden")),
-    Rule(LAYER + "mlp.up_proj.weight", "blk.{}.ffn_up.weight", ("feed_forward", "hidden")),
-    Rule(LAYER + "mlp.down_proj.weight", "blk.{}.ffn_down.weight", ("hidden", "feed_forward")),
-    Rule(LAYER + "mlp.gate_proj.bias", "blk.{}.ffn_gate.bias", ("feed_forward",), is_optional=True),
-    Rule(LAYER + "mlp.up_proj.bias", "blk.{}.ffn_up.bias", ("feed_forward",), is_optional=True),
-    Rule(LAYER + "mlp.down_proj.bias", "blk.{}.ffn_down.bias", ("hidden",), is_optional=True),
-)
-HEAD = Rule("lm_head.weight", "output.weight", ("vocab", "hidden"))
+NORMS = norms(attn_norm="input_layernorm", ffn_norm="post_attention_layernorm")
+BIASED = attention(is_paired=True, biases=("q", "k", "v", "o"))
 
 
-def plan(checkpoint: Checkpoint) -> FamilyPlan:
-    """What a Llama becomes in GGUF. Raises BadFile or Unsupported saying what does not fit."""
-    config = checkpoint.config
-    _refuse_what_llama_cannot(config)
-    tensors, has_head = _own_head(config, _with_prefix(checkpoint.tensors))
-    sizes = _sizes(config, tensors)
-    rope = read_rope(config, sizes["head"], 10_000.0)
-    n_layers = config.whole("num_hidden_layers", 32)
-    stored = match((*RULES, HEAD) if has_head else RULES, tensors, sizes, n_layers)
-    settings = {f"{GGUF_NAME}.{key}": value for key, value in {**_settings(config, sizes), **rope.settings}.items()}
-    return FamilyPlan(
-        GGUF_NAME, settings, (*rope.tensors, *stored), sizes["vocab"], (*rope.warnings, *_window_warning(config))
+def no_rope_layers(model: Model, sizes: Sizes) -> Iterator[str]:
+    """Raises Unsupported if other layers go without rotation than llama.cpp has built in."""
+    layers, step = (
+        model.config.values.get("no_rope_layers"),
+        model.config.whole("no_rope_layer_interval", NO_ROPE_EVERY),
     )
-
-
-def _refuse_what_llama_cannot(config: Config) -> None:
-    activation = config.text("hidden_act", "silu")
-    if activation not in ("silu", "swish"):
+    expected = [(index + 1) % NO_ROPE_EVERY for index in range(len(layers) if isinstance(layers, list) else 0)]
+    if (layers is None and step != NO_ROPE_EVERY) or (
+        layers is not None and [bool(one) for one in layers] != [bool(one) for one in expected]
+    ):
         raise Unsupported(
-            f"This model uses the activation {activation!r}; llama.cpp's Llama always uses SiLU.", LOOK_FOR_GGUF
+            "This model leaves other layers without rotation than llama.cpp's smollm3 does.", LOOK_FOR_GGUF
         )
+    return iter(())
 
 
-def _with_prefix(tensors: Mapping[str, Source]) -> Mapping[str, Source]:
-    """Some fine-tunes save the bare model, without the 'model.' in front of every name."""
-    if "embed_tokens.weight" not in tensors:
-        return tensors
-    return {name if name.startswith("lm_head.") else f"model.{name}": tensor for name, tensor in tensors.items()}
-
-
-def _own_head(config: Config, tensors: Mapping[str, Source]) -> tuple[Mapping[str, Source], bool]:
-    """The tensors to convert, and whether the output matrix is one of them and not the embedding used twice.
-
-    A tied model may still carry its lm_head; transformers ignores it, and so do we.
-    """
-    is_tied = config.flag("tie_word_embeddings", HEAD.source not in tensors)
-    if not is_tied:
-        return tensors, True
-    return {name: tensor for name, tensor in tensors.items() if name != HEAD.source}, False
-
-
-def _sizes(config: Config, tensors: Mapping[str, Source]) -> dict[str, int]:
-    embedding = tensors.get("model.embed_tokens.weight")
-    hidden, heads = config.whole("hidden_size"), config.whole("num_attention_heads")
-    kv_heads = config.whole("num_key_value_heads", heads)
-    head = config.whole("head_dim", max(1, hidden // heads))
-    if heads % kv_heads or head % 2:
-        raise BadFile(
-            f"config.json gives {heads} heads of size {head} and {kv_heads} for keys, which cannot be.", DOWNLOAD_AGAIN
-        )
-    return {
-        "vocab": embedding.shape[0] if embedding and embedding.shape else 0,  # the rows are the truth, not vocab_size
-        "hidden": hidden,
-        "feed_forward": config.whole("intermediate_size"),
-        "heads": heads,
-        "kv_heads": kv_heads,
-        "head": head,
-        "queries": heads * head,
-        "keys": kv_heads * head,
-    }
-
-
-def _settings(config: Config, sizes: Mapping[str, int]) -> dict[str, Setting]:
-    return {
-        "block_count": config.whole("num_hidden_layers", 32),
-        "context_length": config.whole("max_position_embeddings", 2048),
-        "embedding_length": sizes["hidden"],
-        "feed_forward_length": sizes["feed_forward"],
-        "attention.head_count": sizes["heads"],
-        "attention.head_count_kv": sizes["kv_heads"],
-        "attention.key_length": sizes["head"],
-        "attention.value_length": sizes["head"],
-        "attention.layer_norm_rms_epsilon": config.number("rms_norm_eps", 1e-6),
-        "vocab_size": sizes["vocab"],
-    }
-
-
-def _window_warning(config: Config) -> Iterator[str]:
-    """llama.cpp's llama has no sliding window; within the window the two agree."""
-    window = config.whole("sliding_window", 2**32 - 1, least=0)
-    if window < config.whole("max_position_embeddings", 2048):
-        yield f"This model looks back {window:,} tokens at most; llama.cpp looks at all, so long texts may differ."
+FAMILIES = (
+    Family(
+        "llama",
+        ("LlamaForCausalLM", "MistralForCausalLM"),
+        (OUTPUT_NORM, *NORMS, *BIASED, *gated(has_biases=True)),
+        (RMS,),
+        {"llama": USUAL, "mistral": MISTRAL | {"sliding_window": 4096}},
+        rotation=LLAMA,
+    ),
+    Family(
+        "llama",
+        ("MixtralForCausalLM",),
+        (OUTPUT_NORM, *NORMS, *attention(is_paired=True)),
+        (RMS, EXPERTS_USED),
+        {"mixtral": MIXTRAL},
+        layouts=experts("feed_forward", old="block_sparse_moe", old_names=("w1", "w3", "w2")),
+        sizes={"experts": "num_experts"},
+        rotation=LLAMA,
+    ),
+    Family(
+        "smollm3",
+        ("SmolLM3ForCausalLM",),
+        (OUTPUT_NORM, *NORMS, *attention(is_paired=True, biases=("q", "k", "v")), *gated()),
+        (RMS,),
+        {"smollm3": SMOLLM3},
+        built_in={"hidden_act": SILU},
+        checks=no_rope_layers,
+    ),
+)
