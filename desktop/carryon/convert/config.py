@@ -16,17 +16,29 @@ FLOAT32_MAX = 3.4e38
 
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file. Raises BadFile naming the file."""
+    value = _read_value(path)
+    if not isinstance(value, dict):
+        raise BadFile(f"{path.name} is damaged.", DOWNLOAD_AGAIN)
+    return value
+
+
+def read_json_list(path: Path) -> list[Any]:
+    """The list in a JSON file. Raises BadFile naming the file."""
+    value = _read_value(path)
+    if not isinstance(value, list):
+        raise BadFile(f"{path.name} is damaged.", DOWNLOAD_AGAIN)
+    return value
+
+
+def _read_value(path: Path) -> Any:
     with disk_errors(path):
         if path.stat().st_size > MAX_JSON_BYTES:
             raise BadFile(f"{path.name} is far too large.", DOWNLOAD_AGAIN)
         content = path.read_bytes()
     try:
-        value = json.loads(content)
+        return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise BadFile(f"{path.name} is damaged.", DOWNLOAD_AGAIN) from error
-    if not isinstance(value, dict):
-        raise BadFile(f"{path.name} is damaged.", DOWNLOAD_AGAIN)
-    return value
 
 
 def read_optional_json(path: Path) -> dict[str, Any]:

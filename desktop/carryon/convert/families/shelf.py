@@ -5,10 +5,11 @@ from pathlib import Path
 
 from carryon.convert.checkpoint import Source
 from carryon.convert.encode import Floats, to_floats
-from carryon.convert.plan import Part, Rule, Stored, missing, refuse_leftovers, shaped
+from carryon.convert.plan import Part, Rule, Stored, Tensor, missing, refuse_leftovers, shaped
 
 BLOCK_VALUES = 1 << 20  # as many values as one block of a transposed matrix holds, 4 MB
-Place = tuple[Path, int]
+Place = tuple[Path, int]  # where a tensor's source lies
+Placed = tuple[Place, Tensor]
 
 
 class Shelf:
@@ -24,6 +25,11 @@ class Shelf:
         """The tensors not taken yet."""
         return list(self._left)
 
+    def n_rows(self, name: str) -> int:
+        """The length of a tensor's first axis, 0 without one."""
+        source = self._left.get(name)
+        return source.shape[0] if source and source.shape else 0
+
     def take(self, name: str, shape: tuple[int, ...]) -> Source:
         """Raises BadFile for a tensor that is not there or has another shape."""
         if name not in self._left:
@@ -35,18 +41,19 @@ class Shelf:
         for name in names:
             self._left.pop(name, None)
 
-    def follow(self, rules: Sequence[Rule], sizes: Mapping[str, int], layers: Iterable[int] = (0,)) -> Iterator[Stored]:
+    def follow(self, rules: Sequence[Rule], sizes: Mapping[str, int], layers: Iterable[int] = (0,)) -> Iterator[Placed]:
         """One tensor for each rule and layer, taken as it is."""
         for layer in layers:
             for rule in rules:
                 name, shape = rule.source.format(layer), tuple(sizes[size] for size in rule.shape)
                 if name in self._left or not rule.is_optional:
-                    yield Stored(rule.target.format(layer), shape, (Part(self.take(name, shape)),))
+                    source = self.take(name, shape)
+                    yield place(source), Stored(rule.target.format(layer), shape, (Part(source),))
 
-    def stack(self, target: str, names: Sequence[str], shape: tuple[int, int]) -> Stored:
+    def stack(self, target: str, names: Iterable[str], shape: tuple[int, int]) -> Placed:
         """Matrices of one shape, one behind the other."""
         parts = tuple(Part(self.take(name, shape)) for name in names)
-        return Stored(target, (len(parts), *shape), parts)
+        return place(parts[0].source), Stored(target, (len(parts), *shape), parts)
 
     def finish(self) -> None:
         """Raises Unsupported if a tensor is left that nothing explains."""
@@ -54,8 +61,13 @@ class Shelf:
 
 
 def place(source: Source) -> Place:
-    """Where a source lies: tensors in this order are read from front to back."""
+    """Where a source lies, to sort by."""
     return source.file, source.offset_bytes
+
+
+def in_order(placed: Iterable[Placed]) -> list[Tensor]:
+    """The tensors so that their sources are read from front to back."""
+    return [tensor for _, tensor in sorted(placed, key=lambda one: one[0])]
 
 
 def transposed(source: Source, starts: Iterable[int], height: int, columns: slice) -> Iterator[Floats]:
