@@ -173,6 +173,7 @@ PLAIN = {"type": "ByteLevel", "trim_offsets": False}
         (template(None, END), (False, True)),
         (template(START, None, END), (True, True)),
         ({"type": "Sequence", "processors": [PLAIN, template(START, None)]}, (True, False)),
+        ({"type": "BertProcessing", "sep": ["a", 1], "cls": ["b", 2]}, (True, True)),
     ],
 )
 def test_what_is_put_around_a_text_is_read_from_the_post_processor(read, post_processor, adds):
@@ -196,7 +197,9 @@ def test_the_token_that_is_put_in_front_is_the_bos_whatever_the_config_says(read
         template(START, START, None),
         template(START, END),
         template("<nobody>", None),
-        {"type": "BertProcessing", "sep": ["a", 1], "cls": ["b", 2]},
+        template(END, START),
+        {"type": "BertProcessing", "sep": ["a", 1], "cls": ["b", 9999]},
+        {"type": "OfTheFuture"},
     ],
 )
 def test_more_than_llama_cpp_can_put_around_a_text_is_refused(read, post_processor):
@@ -224,11 +227,11 @@ def test_a_model_without_an_end_is_refused(read):
 
 
 def test_a_further_end_that_llama_cpp_does_not_know_is_told(read):
-    number, another = vocabulary()["the"], vocabulary()["of"]
-    generation = {"eos_token_id": [0, 2, number, another]}
+    first, second, third = (vocabulary()[text] for text in ("the", "of", "a"))
+    generation = {"eos_token_id": [0, 2, first, second, third]}
     vocabulary_read = read(generation_config=generation)
-    assert vocabulary_read.special.ids["eot"] == number
-    assert str(another) in vocabulary_read.warnings[0]
+    assert (vocabulary_read.special.ids["eot"], vocabulary_read.special.ids["eom"]) == (first, second)
+    assert str(third) in vocabulary_read.warnings[0]
 
 
 def test_the_jinja_file_wins_over_the_json(read, tmp_path):
@@ -269,8 +272,12 @@ def test_a_template_that_is_not_text_is_refused(read, tmp_path):
     [
         (part("model", None), "damaged"),
         (model(vocab=7), "damaged"),
-        (model(type="Unigram", vocab=[["a", 0]]), "Unigram"),
-        (model(type="WordPiece"), "WordPiece"),
+        (model(type="Unigram"), "does not suit"),
+        (model(type="Unigram", vocab=[["a", "b"]]), "not a token"),
+        (model(type="Unigram", vocab=[["a", 1e39]]), "not a token"),
+        (model(type="Unigram", vocab=[["a", 0], ["a", 0]]), "not a token"),
+        (model(type="WordLevel"), "WordLevel"),
+        (model(type="WordPiece"), "prepares text"),
         (model(end_of_word_suffix="</w>"), "parts of words"),
         (model(merges=None), "no merges"),
         (model(merges=["a b c"]), "not a merge"),

@@ -24,7 +24,12 @@ SCALARS: dict[type, tuple[int, str]] = {
     int: (int(GGUFValueType.UINT32), "<I"),
     float: (int(GGUFValueType.FLOAT32), "<f"),
 }
-ARRAYS = {"float32": int(GGUFValueType.FLOAT32), "int32": int(GGUFValueType.INT32), "bool": int(GGUFValueType.BOOL)}
+ARRAYS = {
+    "float32": int(GGUFValueType.FLOAT32),
+    "int32": int(GGUFValueType.INT32),
+    "uint8": int(GGUFValueType.UINT8),
+    "bool": int(GGUFValueType.BOOL),
+}
 STRING, ARRAY = int(GGUFValueType.STRING), int(GGUFValueType.ARRAY)
 
 
