@@ -60,6 +60,7 @@ class Lane(Enum):
     DOWNLOAD = ("download", 8)  # files from it; app/downloads.py lets fewer run
     DISK = ("disk", 1)
     MODEL = ("model", 1)
+    WORKSHOP = ("workshop", 1)  # hours of converting and quantizing, that no model waits for
     QUICK = ("quick", 4)
 
 

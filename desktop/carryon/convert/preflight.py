@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from carryon.base.errors import AppError, Unsupported
-from carryon.base.files import disk_errors
+from carryon.base.files import disk_errors, grow_sparse
 from carryon.base.jobs import aside
 from carryon.convert.checkpoint import Checkpoint, Number, open_checkpoint
-from carryon.convert.config import read_json
+from carryon.convert.compressed import Compression, compression_of
+from carryon.convert.config import Config, read_json
 from carryon.convert.families import plan_of
 from carryon.convert.forms import OutType
+from carryon.convert.plan import Packed
+from carryon.convert.provenance import Provenance
 from carryon.convert.run import Recipe, form_of, prepare
 from carryon.convert.upstream.architectures import known as known_upstream
 from carryon.convert.write import padding
@@ -40,20 +43,24 @@ class Examined:
 
     class_name: str  # "LlamaForCausalLM"; "" where config.json does not say
     is_known_upstream: bool  # by llama.cpp's own converter
+    compression: Compression | None  # None: plain numbers
     weights: Weights | AppError
     architecture: str | AppError | None = None  # as GGUF has it: "llama"
     recipe: Recipe | AppError | None = None  # an error is one of the vocabulary
     out_type: OutType = OutType.BF16  # of the recipe: the one that later quantizing starts from
 
 
-def examining(folder: Path, name: str) -> Generator[None, None, Examined]:
+def examining(folder: Path, name: str, provenance: Provenance | None = None) -> Generator[None, None, Examined]:
     """Work that reads config, tokenizer and headers. `name` is what the model shall be called.
 
     Raises BadFile where the folder holds no model at all.
     """
     config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
     class_name = _class_name(config.get("architectures"))
-    found = Examined(class_name, class_name in known_upstream(), _NOTHING)
+    compression = yield from _tried(lambda: compression_of(Config(config)))
+    found = Examined(
+        class_name, class_name in known_upstream(), None if isinstance(compression, AppError) else compression, _NOTHING
+    )  # fmt: skip
     checkpoint = yield from _tried(lambda: open_checkpoint(folder))
     if isinstance(checkpoint, AppError):
         if not config:
@@ -63,7 +70,7 @@ def examining(folder: Path, name: str) -> Generator[None, None, Examined]:
     plan = yield from _tried(lambda: plan_of(checkpoint))
     if isinstance(plan, AppError):
         return replace(found, architecture=plan)
-    recipe = yield from _tried(lambda: prepare(checkpoint, found.out_type, name))
+    recipe = yield from _tried(lambda: prepare(checkpoint, found.out_type, name, provenance))
     return replace(found, architecture=plan.architecture, recipe=recipe)
 
 
@@ -92,7 +99,12 @@ def middle_type(checkpoint: Checkpoint) -> OutType:
 
 def direct_size(recipe: Recipe, out_type: OutType) -> int:
     """The bytes of the file that is converted to another type: nothing else in its header changes its length."""
-    sizes = [replace(info, form=form_of(info.name, info.shape, out_type)).size_bytes for info, _ in recipe.tensors]
+    sizes = [
+        info.size_bytes
+        if isinstance(tensor, Packed)  # it stays as it is
+        else replace(info, form=form_of(info.name, info.shape, out_type)).size_bytes
+        for info, tensor in recipe.tensors
+    ]
     return len(recipe.header) + sum(size + padding(size) for size in sizes)
 
 
@@ -100,7 +112,7 @@ def write_sketch(recipe: Recipe, target: Path) -> None:
     """A file with the header and the true length and no weights, sparse on the disk. Raises NoRoom and BadFile."""
     with disk_errors(target), target.open("wb") as out:
         out.write(recipe.header)
-        out.truncate(recipe.size_bytes)
+        grow_sparse(out, recipe.size_bytes)
 
 
 def _class_name(told: object) -> str:

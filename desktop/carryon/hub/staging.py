@@ -5,14 +5,13 @@ cache/preflight/x/model-00001-of-00002.safetensors   its header, then nothing, i
 """
 
 import json
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from carryon.base.files import disk_errors
+from carryon.base.files import disk_errors, grow_sparse
 from carryon.base.jobs import aside, drained
 from carryon.hub.asking import reading_file, streaming_start
 from carryon.hub.names import safe_parts
@@ -28,7 +27,6 @@ _FOLDERS = ("", "additional_chat_templates", "1_Pooling")
 _LARGEST_BYTES, _LARGEST_OTHER_BYTES = 64_000_000, 8_000_000
 _PICKLES = (".bin", ".pth", ".pt")
 _AT_ONCE = 6
-_FSCTL_SET_SPARSE = 0x900C4  # winioctl.h
 
 
 def small_files(files: Sequence[RepoFile]) -> tuple[RepoFile, ...]:
@@ -118,20 +116,4 @@ def _place(folder: Path, file: RepoFile, content: bytes) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("wb") as out:
             out.write(content)
-            if len(content) < file.size_bytes:
-                _leave_sparse(out)
-                out.truncate(file.size_bytes)
-
-
-def _leave_sparse(out: BinaryIO) -> None:
-    """Windows takes the room for what is not written unless it is told not to."""
-    if os.name != "nt":
-        return
-    import ctypes
-    import msvcrt
-
-    out.flush()
-    handle, told = msvcrt.get_osfhandle(out.fileno()), ctypes.c_ulong()  # type: ignore[attr-defined]
-    ctypes.windll.kernel32.DeviceIoControl(  # type: ignore[attr-defined]
-        handle, _FSCTL_SET_SPARSE, None, 0, None, 0, ctypes.byref(told), None
-    )
+            grow_sparse(out, file.size_bytes)
