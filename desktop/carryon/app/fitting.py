@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from carryon.app.evaluations import Evaluations
 from carryon.app.measurements import Measurements
 from carryon.base.errors import AppError, BadInput
 from carryon.base.paths import Home
@@ -69,10 +70,16 @@ class Fitting:
         """What was measured on this machine; opened when it is first wanted."""
         return Measurements(self._home.library)
 
+    @cached_property
+    def evaluations(self) -> Evaluations:
+        """What quants were measured to have lost; opened when it is first wanted."""
+        return Evaluations(self._home.library)
+
     def close(self) -> None:
         """Closes what was opened."""
-        if "measurements" in vars(self):
-            self.measurements.close()
+        for name in ("measurements", "evaluations"):
+            if name in vars(self):
+                vars(self)[name].close()
 
     def reading(self, path: Path, site: Site | None = None) -> Generator[None, None, Subject]:
         """Reads a file's header and those of its siblings of other quants beside it. Raises BadFile, Unsupported.
@@ -81,17 +88,21 @@ class Fitting:
         """
         yield None
         shape = read_shape(path)
-        here = {shape.quant or THIS_FILE: Candidate(shape.quant or THIS_FILE, shape, str(path))}
+        here = {shape.quant or THIS_FILE: self._candidate(shape, path)}
         for sibling in _files_beside(path):
             yield None
             other = _sibling_shape(sibling, shape)
             if other and other.quant:
-                here.setdefault(other.quant, Candidate(other.quant, other, str(sibling)))
+                here.setdefault(other.quant, self._candidate(other, sibling))
         yield None
         subject = Subject(shape.name or path.stem, _with_others(here, shape), shape.quant or THIS_FILE)
         if site:
             yield from warming(subject.candidates, site)
         return subject
+
+    def _candidate(self, shape: ModelShape, path: Path) -> Candidate:
+        """A file that is here, with what was measured of it."""
+        return Candidate(shape.quant or THIS_FILE, shape, str(path), self.evaluations.measured_quality(path))
 
     def typed(self, parameters: Parameters) -> Subject:
         """A model that does not exist yet, in every quant it could have."""

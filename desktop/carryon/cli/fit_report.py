@@ -190,7 +190,7 @@ def _quant_table(made: Plan, width: int) -> str:
 
 def _quant_row(fit: Fit, *, is_best: bool) -> tuple[str, ...]:
     shape = fit.candidate.shape
-    quality = quality_of(fit.candidate.quant, architecture=shape.architecture)
+    quality = fit.candidate.measured or quality_of(fit.candidate.quant, architecture=shape.architecture)
     return (
         f"{fit.candidate.quant}{' *' if is_best else ''}{' (here)' if fit.candidate.path else ''}",
         bytes_text(shape.size_bytes or shape.weights_bytes),

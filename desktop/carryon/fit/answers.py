@@ -6,6 +6,7 @@ from enum import Enum, StrEnum
 from carryon.fit.calibration import Learnt
 from carryon.fit.memory import Need
 from carryon.fit.placement import Extras, Placement
+from carryon.fit.quality import Quality
 from carryon.fit.room import Program, Rooms
 from carryon.fit.speed import Pace, Speeds
 from carryon.gguf.quants import KvType
@@ -44,6 +45,7 @@ class Candidate:
     quant: str
     shape: ModelShape
     path: str | None = None  # the file, where it is here; None: inferred from a sibling's header
+    measured: Quality | None = None  # of this very file, where somebody measured it
 
 
 @dataclass(frozen=True)

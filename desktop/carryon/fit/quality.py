@@ -35,6 +35,7 @@ class Quality:
     perplexity_rise: float | None  # a share of the original's: 0.028 = 2.8 % more perplexed
     kl_divergence: float | None  # nats a token, from the original's answer
     with_imatrix: bool = False
+    measured_against: str = ""  # 'F16': these are figures of this very file, compared with that one; '': typical ones
 
 
 # Above so many nats a grade ends (ours: drawn between the groups that the scoreboard falls into).
@@ -88,6 +89,11 @@ def quality_of(quant: str, *, architecture: str = "", with_imatrix: bool = False
         return None
     rise, divergence = table[quant]
     return Quality(_grade(divergence), rise / _F16_PERPLEXITY, divergence, table is _WITH_IMATRIX)
+
+
+def measured_quality(perplexity_rise: float | None, kl_divergence: float, against: str) -> Quality:
+    """The quality of one file as it was measured, against a base that is called so."""
+    return Quality(_grade(kl_divergence), perplexity_rise, kl_divergence, measured_against=against)
 
 
 def kv_quality_of(kv_type: KvType) -> Quality:

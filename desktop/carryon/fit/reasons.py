@@ -106,7 +106,7 @@ def _next_better(best: Fit, fits: Sequence[Fit]) -> Iterator[str]:
 def _quality(best: Fit, is_choice: bool) -> Iterator[str]:
     """What the quant costs, and where another model would be the better choice."""
     shape = best.candidate.shape
-    quality = quality_of(best.candidate.quant, architecture=shape.architecture)
+    quality = best.candidate.measured or quality_of(best.candidate.quant, architecture=shape.architecture)
     if quality is None:
         return
     yield words.quality_sentence(quality)

@@ -41,7 +41,7 @@ class Row:
 def row_of(fit: Fit, best_quant: str, note: str = "") -> Row:
     """A fit as a line of the table."""
     shape = fit.candidate.shape
-    quality = _quality(fit.candidate.quant, shape.architecture)
+    quality = fit.candidate.measured or _quality(fit.candidate.quant, shape.architecture)
     cells = (
         fit.candidate.quant,
         bytes_text(shape.size_bytes or shape.weights_bytes),

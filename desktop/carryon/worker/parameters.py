@@ -38,6 +38,7 @@ class Sizing:
     kv_type: KvType = KvType.F16
     n_ubatch: int = N_UBATCH
     n_parallel: int = 1
+    n_outputs: int | None = None  # rows of logits that are kept of one decode; None: one for each sequence
 
 
 class _Override(ctypes.Structure):
@@ -73,7 +74,7 @@ def context_parameters(sizing: Sizing) -> Any:
     parameters.n_batch = max(N_BATCH, sizing.n_ubatch)
     parameters.n_seq_max = sizing.n_parallel
     # one row for each sequence: the default reserves logits for a whole batch, 300 MB at 152k words
-    parameters.n_outputs_max = sizing.n_parallel
+    parameters.n_outputs_max = sizing.n_outputs or sizing.n_parallel
     parameters.n_threads = parameters.n_threads_batch = sizing.n_threads
     parameters.flash_attn_type = _FLASH_ATTENTION_AUTO
     parameters.type_k = parameters.type_v = sizing.kv_type.ggml.type_id
