@@ -7,7 +7,7 @@ A safetensors file is 8 bytes of header length, a JSON header, then the tensors'
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -24,6 +24,7 @@ from carryon.convert.config import Config, read_json
 
 SHARD_NAME = re.compile(r"[^/\\:\0]+\.safetensors")  # no way out of the folder
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+PICKLED_NAME, PICKLED_INDEX = re.compile(r"[^/\\:\0]+\.(bin|pth)"), "pytorch_model.bin.index.json"
 MAX_HEADER_BYTES = 100_000_000  # the format's own limit
 MAX_HEADER_ITEMS = 2_000_000  # commas and brackets: about 200,000 tensors, and a bound on what json.loads allocates
 MAX_DIMENSIONS = 8
@@ -139,10 +140,18 @@ class Checkpoint:
         return self.folder.name
 
 
-def open_checkpoint(folder: Path) -> Checkpoint:
-    """Reads the config and every shard's header.
+class PickledWeights(Unsupported):
+    """The weights are PyTorch's pickles and nobody here can read them without running what is in them."""
 
-    Raises BadFile naming the file that is missing, cut off or damaged, and Unsupported for weights in another format.
+
+Unpickle = Callable[[Sequence[Path]], Mapping[str, Source]]
+
+
+def open_checkpoint(folder: Path, unpickle: Unpickle | None = None) -> Checkpoint:
+    """Reads the config and every shard's header; `unpickle` reads PyTorch's files without running what is in them.
+
+    Raises BadFile naming the file that is missing, cut off or damaged, and Unsupported for weights in another format:
+    PickledWeights where `unpickle` would be needed.
     """
     folder = folder.absolute()
     if not folder.is_dir():
@@ -150,7 +159,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     if not (folder / "config.json").is_file():
         _refuse_without_config(folder)
     config = Config(read_json(folder / "config.json"))
-    return Checkpoint(folder, config, _gather(folder))
+    return Checkpoint(folder, config, _gather(folder, unpickle))
 
 
 def read_header(file: Path) -> list[SourceTensor]:
@@ -178,7 +187,7 @@ def _refuse_without_config(folder: Path) -> NoReturn:
     raise BadFile(f"{folder.name} has no config.json.", "Choose the folder of a Hugging Face model.")
 
 
-def _gather(folder: Path) -> dict[str, SourceTensor]:
+def _gather(folder: Path, unpickle: Unpickle | None) -> Mapping[str, Source]:
     """All tensors of the folder, found the way transformers does: one file, else the index."""
     if (folder / SINGLE).is_file():
         return _united([folder / SINGLE])
@@ -189,12 +198,33 @@ def _gather(folder: Path) -> dict[str, SourceTensor]:
         return _united(files)
     if files:
         raise BadFile(f"{folder.name} has several .safetensors files and no {INDEX}.", "Download the index file.")
-    if any(folder.glob("*.bin")) or any(folder.glob("*.pth")):
-        raise Unsupported(
-            f"{folder.name} keeps its weights in PyTorch files, which can hold programs.",
-            "Look for a copy of the model with .safetensors files.",
-        )
+    if pickles := _pickles(folder):
+        return _unpickled(folder, pickles, unpickle)
     raise BadFile(f"{folder.name} has no .safetensors files.", "Download the model's weights into this folder.")
+
+
+def _pickles(folder: Path) -> list[Path]:
+    """PyTorch's weight files: all that the index names, else all that there are."""
+    if not (folder / PICKLED_INDEX).is_file():
+        return sorted(folder.glob("pytorch_model*.bin")) or sorted((*folder.glob("*.bin"), *folder.glob("*.pth")))
+    places = read_json(folder / PICKLED_INDEX).get("weight_map")
+    names = sorted(set(places.values())) if isinstance(places, dict) else []
+    for name in names:
+        if not isinstance(name, str) or not PICKLED_NAME.fullmatch(name):
+            raise BadFile(f"{PICKLED_INDEX} points to {str(name)[:80]!r}, no file of this folder.", DOWNLOAD_AGAIN)
+        if not (folder / name).is_file():
+            raise BadFile(f"{name} is missing.", "Download the missing file into the model's folder.")
+    return [folder / name for name in names]
+
+
+def _unpickled(folder: Path, pickles: Sequence[Path], unpickle: Unpickle | None) -> Mapping[str, Source]:
+    if unpickle is None:
+        raise PickledWeights(
+            f"{folder.name} keeps its weights in PyTorch files, which can hold programs.",
+            "Look for a copy of the model with .safetensors files, or install what reads such weights without running "
+            "anything: pip install 'carryon[torch]'.",
+        )
+    return unpickle(pickles)
 
 
 def _indexed(folder: Path) -> dict[str, SourceTensor]:

@@ -124,7 +124,7 @@ def prepare(
 ) -> Recipe:
     """Everything that can be known without reading weights. Raises BadFile or Unsupported."""
     plan = plan_of(checkpoint)
-    vocabulary = read_vocabulary(checkpoint.folder, checkpoint.config, plan.n_vocab)
+    vocabulary = read_vocabulary(checkpoint.words_folder, checkpoint.config, plan.n_vocab)
     tensors = [(TensorInfo(one.name, one.shape, _form(one, out_type)), one) for one in plan.tensors]
     infos = [info for info, _ in tensors]
     general = {**_general(name or checkpoint.name, plan, out_type), **sampling_settings(checkpoint.folder)}

@@ -1,21 +1,27 @@
 """The converting process: writes a GGUF file, with loops of ggml where they are faster, and tries it out at the end."""
 
 import ctypes
+import os
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # several threads multiply already where an adapter is merged
+
 import numpy as np
 
-from carryon.base.errors import Unsupported
 from carryon.base.jobs import Progress
+from carryon.convert.adapter import open_adapter
 from carryon.convert.checkpoint import Checkpoint, open_checkpoint
 from carryon.convert.encode import BY_NUMPY, Halves
 from carryon.convert.job import ConvertRequest, decode_request, encode_result
+from carryon.convert.merging import merged
 from carryon.convert.run import Means, Verify, prepare, written
 from carryon.convert.stamp import stamp_of
 from carryon.worker.capi import symbol
 from carryon.worker.check import check
+from carryon.worker.pickled import unpickle_here
 from carryon.worker.task import serve
 
 Work = Generator[Progress | None, None, dict[str, Any]]
@@ -46,22 +52,28 @@ def _work(told: dict[str, Any]) -> Work:
 
 
 def _converting(request: ConvertRequest) -> Work:
-    stamp = stamp_of(request.source)
-    checkpoint = _opened(request)
+    folders = [folder for folder in (request.source, request.adapter) if folder]
+    stamp = stamp_of(*folders)
+    checkpoint, warnings = _opened(request)
     yield None
     recipe = prepare(checkpoint, request.out_type, request.name, request.provenance)
-    means = Means(stamp.check, _verifier(request.source), ggml_halves())
-    return encode_result((yield from written(recipe, request.target, means)))
+    means = Means(stamp.check, _verifier(checkpoint.words_folder), ggml_halves())
+    converted = yield from written(recipe, request.target, means)
+    return encode_result(replace(converted, warnings=(*warnings, *converted.warnings)))
 
 
-def _opened(request: ConvertRequest) -> Checkpoint:
-    """The checkpoint whose tensors are to be written; an adapter would be merged into its sources here."""
-    if request.adapter:
-        raise Unsupported("Carryon cannot merge an adapter into a model yet.", "Convert the base model alone.")
-    return open_checkpoint(request.source)
+def _opened(request: ConvertRequest) -> tuple[Checkpoint, tuple[str, ...]]:
+    """The checkpoint whose tensors are to be written, an adapter merged into them as they are read."""
+    base = open_checkpoint(request.source, unpickle_here())
+    if request.adapter is None:
+        return base, ()
+    adapter = open_adapter(request.adapter)
+    return merged(base, adapter), adapter.warnings
 
 
 def _verifier(folder: Path) -> Verify:
+    """Work that tries a file whose tokenizer came from `folder`."""
+
     def verify(path: Path, n_tensors: int) -> Generator[Progress | None, None, tuple[str, ...]]:
         yield from check(path, n_tensors)
         return ()
