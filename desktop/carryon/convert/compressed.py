@@ -4,14 +4,12 @@ What llama.cpp's own converter unpacks: conversion/base.py, dequant_model.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from pathlib import Path
 from typing import Any
 
 from carryon.base.errors import Unsupported
-from carryon.base.files import disk_errors
 from carryon.convert.advice import TAKE_ORIGINAL
 from carryon.convert.config import Config
 
@@ -34,8 +32,6 @@ LABELS = {
     "compressed-tensors": "compressed-tensors",
     "modelopt": "ModelOpt",
 }
-REPO = re.compile(r"[\w.-]+/[\w.-]+")
-README, MAX_README_BYTES = "README.md", 2_000_000
 # Endings that name a way of compressing, as in unsloth/Llama-3.2-1B-Instruct-bnb-4bit or Qwen/Qwen2.5-7B-GPTQ-Int4.
 ENDINGS = re.compile(
     r"([-_.](unsloth|bnb|bitsandbytes|awq|gptq|gptqmodel|hqq|aqlm|fp8|fp8-dynamic|nvfp4|quanto|torchao|eetq|w4a16|w8a8"
@@ -97,26 +93,18 @@ def compression_of(config: Config) -> Compression | None:
             return Compression(_with_bits(label, bits if bits else _bnb_bits(settings)), Way.NOBODY)
 
 
-def original_of(name: str, base_model: str = "") -> str:
-    """The repository that a compressed copy was made from, 'owner/name', by its card or its own name; '' if unknown."""
-    if base_model:
-        return base_model
+def original_of(name: str, bases: Sequence[str] = ()) -> str:
+    """The repository that a compressed copy was made from, 'owner/name'; '' if it is not known.
+
+    `bases` are what its card names (a merge has several, and no original); without any, its own name tells.
+    """
+    if bases:
+        return bases[0] if len(bases) == 1 else ""
     owner, _, short = name.rpartition("/")
     bare = ENDINGS.sub("", short)
     if not owner or bare == short or owner.lower() in COPIERS:
         return ""
     return f"{owner}/{bare}"
-
-
-def base_model_of(folder: Path) -> str:
-    """The one model that the README of a folder names as its base; '' if there is none, or several."""
-    file = folder / README
-    if not file.is_file():
-        return ""
-    with disk_errors(file), file.open("rb") as source:
-        text = source.read(MAX_README_BYTES).decode("utf-8", "replace")
-    named = list(dict.fromkeys(_base_models(text)))
-    return named[0] if len(named) == 1 else ""
 
 
 def refusal(compression: Compression, original: str) -> Unsupported:
@@ -158,19 +146,3 @@ def _modelopt(label: str, algorithm: Any) -> Compression:
         return Compression("FP8", Way.OURS)
     way = Way.UPSTREAM if algorithm == "NVFP4" else Way.NOBODY
     return Compression(algorithm if isinstance(algorithm, str) else label, way)
-
-
-def _base_models(readme: str) -> Iterator[str]:
-    """The values of 'base_model' in the front matter: one behind the colon, or a list under it."""
-    lines = iter(readme.splitlines())
-    if next(lines, "").strip() != "---":
-        return
-    is_in_list = False
-    for line in lines:
-        if line.strip() == "---":
-            return
-        key, _, value = line.partition(":")
-        is_item = is_in_list and line.lstrip().startswith("- ")
-        is_in_list = key == "base_model" or is_item
-        text = line.strip()[2:] if is_item else value if is_in_list else ""
-        yield from REPO.findall(text.strip())

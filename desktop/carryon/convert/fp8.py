@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,11 +87,18 @@ class Dequantized:
         return factors if factors.shape[1] == 1 else np.repeat(factors, self.width, axis=1)[:, :width]
 
 
+def is_fp8(checkpoint: Checkpoint) -> bool:
+    """Whether a weight is stored in 8-bit floats."""
+    return any(source.number is Number.F8_E4M3 for source in checkpoint.tensors.values())
+
+
 def dequantized(checkpoint: Checkpoint) -> Checkpoint:
     """The same checkpoint with every weight in 8-bit floats behind its scales, which are tensors no more.
 
-    Raises BadFile for a weight without scales or with scales that do not fit it.
+    One without such weights is returned as it is. Raises BadFile for a weight whose scales are missing or do not fit.
     """
+    if not is_fp8(checkpoint):
+        return checkpoint
     block = _block_size(checkpoint.config)
     tensors = {name: source for name, source in checkpoint.tensors.items() if not OF_ACTIVATIONS.search(name)}
     weights = {name: source for name, source in tensors.items() if source.number is Number.F8_E4M3}
@@ -111,6 +119,8 @@ def scale_name(weight: str, tensors: Mapping[str, Source]) -> str:
 
 def _block_size(config: Config) -> tuple[int, int] | None:
     size = config.section("quantization_config").values.get("weight_block_size")
+    if size is None:
+        size = _block_of_groups(config.section("quantization_config").values.get("config_groups"))
     match size:
         case None:
             return None
@@ -118,6 +128,15 @@ def _block_size(config: Config) -> tuple[int, int] | None:
             return height, width
         case _:
             raise BadFile(f"config.json says weight_block_size = {str(size)[:40]}, which cannot be.", DOWNLOAD_AGAIN)
+
+
+def _block_of_groups(groups: Any) -> Any:
+    """Where compressed-tensors says it: in one of several groups of weights that are treated alike."""
+    match groups:
+        case {"group_0": {"weights": {"block_structure": block}}}:
+            return block
+        case _:
+            return None
 
 
 def _bound(weight: Source, scale: Source, block: tuple[int, int] | None) -> Dequantized:

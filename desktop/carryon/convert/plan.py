@@ -145,9 +145,9 @@ def match(
     found = []
     for rule in rules:
         for layer in range(n_layers) if "{}" in rule.source else (0,):
-            names = _names(rule, layer, sizes)
+            names = names_of(rule, layer, sizes)
             if names[0] in tensors or not _may_lack(rule, names[0]):
-                found.append(_taken(rule, layer, [_there(name, tensors) for name in names], sizes))
+                found.append(stored_by(rule, layer, [_there(name, tensors) for name in names], sizes))
                 used.update(names)
     refuse_leftovers(set(tensors) - used)
     return sorted(found, key=_place)
@@ -194,7 +194,8 @@ def shaped(source: Source, shape: tuple[int, ...]) -> Source:
     return source
 
 
-def _names(rule: Rule, layer: int, sizes: Mapping[str, int]) -> list[str]:
+def names_of(rule: Rule, layer: int, sizes: Mapping[str, int]) -> list[str]:
+    """The tensors a rule takes of a layer: one, or one for each expert."""
     experts = range(sizes["experts"]) if "{expert}" in rule.source else (0,)
     return [rule.source.format(layer, expert=expert) for expert in experts]
 
@@ -205,7 +206,8 @@ def _there(name: str, tensors: Mapping[str, Source]) -> Source:
     return tensors[name]
 
 
-def _taken(rule: Rule, layer: int, sources: Sequence[Source], sizes: Mapping[str, int]) -> Stored:
+def stored_by(rule: Rule, layer: int, sources: Sequence[Source], sizes: Mapping[str, int]) -> Stored:
+    """What a rule makes of its tensors. Raises BadFile for a shape that the config does not explain."""
     shape = tuple(sizes[size] for size in rule.shape)
     for source in sources:
         shaped(source, shape)

@@ -6,10 +6,11 @@ The names: transformers/models/bert and xlm_roberta. What llama.cpp reads: src/m
 import re
 from collections.abc import Mapping
 
-from carryon.base.errors import BadFile, Unsupported
-from carryon.convert.advice import DOWNLOAD_AGAIN, LOOK_FOR_GGUF
+from carryon.base.errors import BadFile
+from carryon.convert.advice import DOWNLOAD_AGAIN
 from carryon.convert.checkpoint import Checkpoint, Source
 from carryon.convert.config import Config
+from carryon.convert.families.model import refuse_unlike
 from carryon.convert.families.shelf import Placed, Shelf, in_order, place
 from carryon.convert.plan import FamilyPlan, Part, Rule, Stored
 from carryon.convert.pooling import read_pooling
@@ -45,13 +46,17 @@ LAYERS = tuple(
 )
 # The heads for guessing words, for classifying and for the sentence order: an embedding does not pass them.
 HEADS = re.compile(r"(pooler|cls|lm_head)\.")
-GELU = ("gelu", "gelu_new", "gelu_pytorch_tanh")  # llama.cpp has one form for all
+BUILT_IN = {
+    "hidden_act": ("gelu", "gelu_new", "gelu_pytorch_tanh"),  # llama.cpp has one form for all
+    "position_embedding_type": ("absolute",),
+    "is_decoder": (False,),
+}
 
 
 def plan(checkpoint: Checkpoint) -> FamilyPlan:
     """What an encoder of BERT's kind becomes in GGUF. Raises BadFile or Unsupported saying what does not fit."""
     config, shelf = checkpoint.config, Shelf(plain_names(checkpoint.tensors))
-    refuse_other(config, {"hidden_act": GELU, "position_embedding_type": ("absolute",), "is_decoder": (False,)})
+    refuse_unlike(config, BUILT_IN, "BERT")
     sizes = _sizes(config, shelf)
     shelf.leave([name for name in shelf.names() if HEADS.match(name)])
     placed = [*shelf.follow(WHOLE, sizes), *shelf.follow(LAYERS, sizes, range(sizes["layers"]))]
@@ -66,15 +71,6 @@ def plan(checkpoint: Checkpoint) -> FamilyPlan:
 def plain_names(tensors: Mapping[str, Source]) -> dict[str, Source]:
     """Names without the prefix that models with a head have, and with PyTorch's words for a norm, not TensorFlow's."""
     return {_plain(name): tensor for name, tensor in tensors.items()}
-
-
-def refuse_other(config: Config, known: Mapping[str, tuple[object, ...]]) -> None:
-    """Raises Unsupported for a setting whose value is none of those known."""
-    for key, values in known.items():
-        if config.has(key) and config.values[key] not in values:
-            raise Unsupported(
-                f"This model has {key} = {str(config.values[key])[:40]!r}, which llama.cpp cannot run.", LOOK_FOR_GGUF
-            )
 
 
 def _plain(name: str) -> str:

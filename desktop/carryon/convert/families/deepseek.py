@@ -14,103 +14,93 @@ from carryon.base.errors import BadFile, Unsupported
 from carryon.convert.advice import DOWNLOAD_AGAIN, LOOK_FOR_GGUF
 from carryon.convert.checkpoint import Checkpoint
 from carryon.convert.config import Config
+from carryon.convert.families.model import has_own_head, refuse_experts, refuse_unlike, text_model
+from carryon.convert.families.rules import (
+    BLOCK,
+    EMBEDDING,
+    LAYER,
+    OUTPUT,
+    OUTPUT_NORM,
+    experts,
+    gated,
+    layer,
+    norms,
+)
 from carryon.convert.families.shelf import Placed, Shelf, in_order, place, transposed
-from carryon.convert.plan import Computed, FamilyPlan, Part, Rule, Stored
-from carryon.convert.rope import Rope, read_rope
+from carryon.convert.families.table import SILU
+from carryon.convert.plan import Computed, FamilyPlan, Part, Stored
+from carryon.convert.rope import Rope, Rotation, read_rope
 from carryon.convert.write import Setting
 
 V2, V3 = "DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM"
 ARCHITECTURES = (V2, V3)
 GGUF_NAME = "deepseek2"
 
-LAYER = "model.layers.{}."
-HEAD = Rule("lm_head.weight", "output.weight", ("vocab", "hidden"))
-WHOLE = (
-    Rule("model.embed_tokens.weight", "token_embd.weight", ("vocab", "hidden")),
-    Rule("model.norm.weight", "output_norm.weight", ("hidden",)),
-)
 LAYERS = (
-    Rule(LAYER + "input_layernorm.weight", "blk.{}.attn_norm.weight", ("hidden",)),
-    Rule(LAYER + "self_attn.kv_a_proj_with_mqa.weight", "blk.{}.attn_kv_a_mqa.weight", ("compressed", "hidden")),
-    Rule(LAYER + "self_attn.kv_a_layernorm.weight", "blk.{}.attn_kv_a_norm.weight", ("kv_rank",)),
-    Rule(LAYER + "self_attn.o_proj.weight", "blk.{}.attn_output.weight", ("hidden", "answers")),
-    Rule(LAYER + "post_attention_layernorm.weight", "blk.{}.ffn_norm.weight", ("hidden",)),
+    *norms(attn_norm="input_layernorm", ffn_norm="post_attention_layernorm"),
+    layer("self_attn.kv_a_proj_with_mqa.weight", "attn_kv_a_mqa.weight", "compressed", "hidden"),
+    layer("self_attn.kv_a_layernorm.weight", "attn_kv_a_norm.weight", "kv_rank"),
+    layer("self_attn.o_proj.weight", "attn_output.weight", "hidden", "answers"),
 )
-QUERIES = (Rule(LAYER + "self_attn.q_proj.weight", "blk.{}.attn_q.weight", ("queries", "hidden")),)
+QUERIES = (layer("self_attn.q_proj.weight", "attn_q.weight", "queries", "hidden"),)
 COMPRESSED_QUERIES = (
-    Rule(LAYER + "self_attn.q_a_proj.weight", "blk.{}.attn_q_a.weight", ("q_rank", "hidden")),
-    Rule(LAYER + "self_attn.q_a_layernorm.weight", "blk.{}.attn_q_a_norm.weight", ("q_rank",)),
-    Rule(LAYER + "self_attn.q_b_proj.weight", "blk.{}.attn_q_b.weight", ("queries", "q_rank")),
+    layer("self_attn.q_a_proj.weight", "attn_q_a.weight", "q_rank", "hidden"),
+    layer("self_attn.q_a_layernorm.weight", "attn_q_a_norm.weight", "q_rank"),
+    layer("self_attn.q_b_proj.weight", "attn_q_b.weight", "queries", "q_rank"),
 )
-DENSE = (
-    Rule(LAYER + "mlp.gate_proj.weight", "blk.{}.ffn_gate.weight", ("feed_forward", "hidden")),
-    Rule(LAYER + "mlp.up_proj.weight", "blk.{}.ffn_up.weight", ("feed_forward", "hidden")),
-    Rule(LAYER + "mlp.down_proj.weight", "blk.{}.ffn_down.weight", ("hidden", "feed_forward")),
-)
-EXPERTS = (
-    Rule(LAYER + "mlp.gate.weight", "blk.{}.ffn_gate_inp.weight", ("experts", "hidden")),
-    Rule(LAYER + "mlp.shared_experts.gate_proj.weight", "blk.{}.ffn_gate_shexp.weight", ("shared", "hidden")),
-    Rule(LAYER + "mlp.shared_experts.up_proj.weight", "blk.{}.ffn_up_shexp.weight", ("shared", "hidden")),
-    Rule(LAYER + "mlp.shared_experts.down_proj.weight", "blk.{}.ffn_down_shexp.weight", ("hidden", "shared")),
-)
-CORRECTION = (Rule(LAYER + "mlp.gate.e_score_correction_bias", "blk.{}.exp_probs_b.bias", ("experts",)),)
+SHARED = gated("mlp.shared_experts", "_shexp", "shared")
+CORRECTION = (layer("mlp.gate.e_score_correction_bias", "exp_probs_b.bias", "experts"),)
+# What llama.cpp's graph has built in; V3's scores are sigmoids, whether its config says so or not.
+BUILT_IN = {"hidden_act": SILU, "moe_layer_freq": (1,), "rope_interleave": (True,), "attention_bias": (False,)}
 LITE = (26, 27)  # llama.cpp expects plain queries with so many layers and compressed ones with any other number
-GROUPS_BY_BEST = (
-    "This model chooses groups of experts by the best of each; llama.cpp chooses by the best two, "
-    "so some tokens go to other experts."
-)
 
 
 def plan(checkpoint: Checkpoint) -> FamilyPlan:
     """What a DeepSeek becomes in GGUF. Raises BadFile or Unsupported saying what does not fit."""
-    config, shelf = checkpoint.config, Shelf(checkpoint.tensors)
+    model = text_model(checkpoint)
+    config, shelf = model.config, Shelf(model.tensors)
     is_v3 = any(str(name).startswith("DeepseekV3") for name in config.values.get("architectures", ()))
+    refuse_unlike(config, {**BUILT_IN, "scoring_func": ("sigmoid" if is_v3 else "softmax",)}, "DeepSeek")
     sizes = _sizes(config, shelf, is_v3)
-    _refuse_what_cannot_be(config, sizes, is_v3)
+    refuse_experts(sizes, sizes["used"])
+    _refuse_mistaken(sizes)
     rope, routing = _rope(config, sizes["rope"]), _routing(config, sizes, is_v3)
-    if config.flag("tie_word_embeddings", HEAD.source not in shelf):
-        shelf.leave([HEAD.source])
+    has_head = has_own_head(model)
+    if not has_head:
+        shelf.leave([OUTPUT.source])
     _leave_lookahead(shelf, sizes["layers"])
-    tensors = in_order(_tensors(shelf, sizes, is_v3))
+    placed = [*shelf.follow((EMBEDDING, OUTPUT_NORM, *([OUTPUT] if has_head else [])), sizes)]
+    tensors = in_order([*placed, *_layers(shelf, sizes, is_v3)])
     shelf.finish()
     settings = {**_settings(config, sizes), **routing, **rope.settings}
-    by_groups = (GROUPS_BY_BEST,) if not is_v3 and routing.get("expert_group_count", 1) != 1 else ()
     named = {f"{GGUF_NAME}.{key}": value for key, value in settings.items()}
-    return FamilyPlan(GGUF_NAME, named, tensors, sizes["vocab"], (*rope.warnings, *by_groups))
+    return FamilyPlan(GGUF_NAME, named, tensors, sizes["vocab"], rope.warnings)
 
 
-def _tensors(shelf: Shelf, sizes: Mapping[str, int], is_v3: bool) -> Iterator[Placed]:
+def _layers(shelf: Shelf, sizes: Mapping[str, int], is_v3: bool) -> Iterator[Placed]:
     layers = range(sizes["layers"])
     dense, sparse = layers[: sizes["n_dense"]], layers[sizes["n_dense"] :]
-    yield from shelf.follow((*WHOLE, HEAD) if HEAD.source in shelf else WHOLE, sizes)
     yield from shelf.follow((*LAYERS, *(COMPRESSED_QUERIES if sizes["q_rank"] else QUERIES)), sizes, layers)
-    yield from shelf.follow(DENSE, sizes, dense)
-    yield from shelf.follow((*EXPERTS, *(CORRECTION if is_v3 else ())), sizes, sparse)
-    for layer in layers:
-        yield from _keys_and_values(shelf, layer, sizes)
-    for layer in sparse:
-        yield from _stacked(shelf, layer, sizes)
+    yield from shelf.follow(gated(), sizes, dense)
+    yield from shelf.follow((*SHARED, *(CORRECTION if is_v3 else ())), sizes, sparse)
+    separate, fused = experts()
+    for number in sparse:
+        is_fused = LAYER.format(number) + "mlp.experts.gate_up_proj" in shelf
+        yield from shelf.follow(fused if is_fused else separate, sizes, [number])
+    for number in layers:
+        yield from _keys_and_values(shelf, number, sizes)
 
 
-def _keys_and_values(shelf: Shelf, layer: int, sizes: Mapping[str, int]) -> Iterator[Placed]:
+def _keys_and_values(shelf: Shelf, number: int, sizes: Mapping[str, int]) -> Iterator[Placed]:
     """Each head's rows are first its keys', then its values'; llama.cpp wants the keys' matrices transposed."""
     heads, keys, values, rank = sizes["heads"], sizes["nope"], sizes["value"], sizes["kv_rank"]
-    name = LAYER.format(layer) + "self_attn.kv_b_proj.weight"
+    name = LAYER.format(number) + "self_attn.kv_b_proj.weight"
     source = shelf.take(name, (heads * (keys + values), rank))
     starts = range(0, heads * (keys + values), keys + values)
     blocks = partial(transposed, source, starts, keys, slice(None))
-    yield place(source), Computed(f"blk.{layer}.attn_k_b.weight", (heads, rank, keys), blocks)
+    yield place(source), Computed(BLOCK.format(number) + "attn_k_b.weight", (heads, rank, keys), blocks)
     rows = np.arange(source.shape[0]).reshape(heads, keys + values)[:, keys:].reshape(-1)
-    yield place(source), Stored(f"blk.{layer}.attn_v_b.weight", (heads, values, rank), (Part(source, rows),))
-
-
-def _stacked(shelf: Shelf, layer: int, sizes: Mapping[str, int]) -> Iterator[Placed]:
-    hidden, width = sizes["hidden"], sizes["expert"]
-    for kind, shape in (("gate", (width, hidden)), ("up", (width, hidden)), ("down", (hidden, width))):
-        experts = (
-            f"{LAYER.format(layer)}mlp.experts.{expert}.{kind}_proj.weight" for expert in range(sizes["experts"])
-        )
-        yield shelf.stack(f"blk.{layer}.ffn_{kind}_exps.weight", experts, shape)
+    yield place(source), Stored(BLOCK.format(number) + "attn_v_b.weight", (heads, values, rank), (Part(source, rows),))
 
 
 def _leave_lookahead(shelf: Shelf, n_layers: int) -> None:
@@ -118,21 +108,11 @@ def _leave_lookahead(shelf: Shelf, n_layers: int) -> None:
     names = shelf.names()
     found = (re.fullmatch(r"model\.layers\.(\d{1,6})\.eh_proj\.weight", name) for name in names)
     ahead = {int(one[1]) for one in found if one and int(one[1]) >= n_layers}
-    starts = tuple(LAYER.format(layer) for layer in ahead)
+    starts = tuple(LAYER.format(number) for number in ahead)
     shelf.leave(name for name in names if name.startswith(starts))
 
 
-def _refuse_what_cannot_be(config: Config, sizes: Mapping[str, int], is_v3: bool) -> None:
-    said = {
-        "hidden_act": "silu",
-        "moe_layer_freq": 1,
-        "rope_interleave": True,
-        "scoring_func": "sigmoid" if is_v3 else "softmax",
-        "attention_bias": False,
-    }
-    for key, usual in said.items():
-        if config.values.get(key) not in (None, usual):
-            raise Unsupported(f"This model has its own {key}, which llama.cpp's DeepSeek cannot.", LOOK_FOR_GGUF)
+def _refuse_mistaken(sizes: Mapping[str, int]) -> None:
     is_lite = sizes["layers"] in LITE or (sizes["layers"] == 48 and sizes["vocab"] == 128_256)
     if is_lite is bool(sizes["q_rank"]):
         raise Unsupported(
@@ -157,42 +137,43 @@ def _routing(config: Config, sizes: Mapping[str, int], is_v3: bool) -> dict[str,
 
 
 def _groups(config: Config, sizes: Mapping[str, int], is_v3: bool) -> dict[str, Setting]:
+    """V3 takes the groups whose best two experts are best, as llama.cpp does; V2 those whose best one is."""
     method = config.text("topk_method", "noaux_tc" if is_v3 else "greedy")
     if method not in (("noaux_tc",) if is_v3 else ("greedy", "group_limited_greedy")):
         raise Unsupported(f"This model chooses its experts by the method {method!r}.", LOOK_FOR_GGUF)
-    if method == "greedy":
-        return {}
     groups, used = config.whole("n_group", 8 if is_v3 else 1), config.whole("topk_group", 4 if is_v3 else 1)
-    if sizes["experts"] % groups or used > groups or (groups > 1 and sizes["experts"] // groups < 2):
+    if method == "greedy" or (not is_v3 and used == groups):
+        return {}
+    if not is_v3:
+        raise Unsupported("This model chooses groups of experts in another way than llama.cpp does.", LOOK_FOR_GGUF)
+    in_group, rest = divmod(sizes["experts"], groups)
+    if rest or used > groups or used * in_group < sizes["used"] or (groups > 1 and in_group < 2):
         raise BadFile(
             f"config.json takes {used} of {groups} groups of {sizes['experts']} experts, which cannot be.",
             DOWNLOAD_AGAIN,
         )
-    if used * (sizes["experts"] // groups) < sizes["used"]:
-        raise BadFile(f"config.json uses {sizes['used']} experts, more than its groups hold.", DOWNLOAD_AGAIN)
     return {"expert_group_count": groups, "expert_group_used_count": used}
 
 
 def _rope(config: Config, head_size: int) -> Rope:
-    """YaRN here has its own strength (mscale), once for the positions and once for all of the attention.
+    """YaRN here has a strength for the positions (mscale) and one for all of the attention (mscale_all_dim).
 
-    llama.cpp knows the second and takes the first for equal (llama-context.cpp, TAG_DEEPSEEK2_YARN_LOG_MUL_FIX).
+    llama.cpp reads the second and takes the first for equal. Without it, and for other ways of stretching, it would
+    scale the attention wrongly (llama-context.cpp and deepseek2.cpp, TAG_DEEPSEEK2_YARN_LOG_MUL_FIX).
     """
     key = "rope_parameters" if config.has("rope_parameters") else "rope_scaling"
     scaling = config.section(key)
+    if scaling.text("rope_type", scaling.text("type", "default")) != "yarn":
+        return read_rope(config, head_size, 10_000.0, Rotation(("default", "dynamic")))
     strength, of_all = scaling.number("mscale", 0.0), scaling.number("mscale_all_dim", 0.0)
-    if of_all and strength != of_all:
+    if not of_all or strength != of_all or scaling.has("attention_factor"):
         raise Unsupported(
             f"This model stretches its context by YaRN with mscale {strength:g} and mscale_all_dim {of_all:g}; "
-            "llama.cpp takes them for equal.",
+            "llama.cpp's DeepSeek needs the same number for both.",
             LOOK_FOR_GGUF,
         )
     plain = {name: value for name, value in scaling.values.items() if name not in ("mscale", "mscale_all_dim")}
-    # a config without scaling has no section to replace
-    plainer = Config({**config.values, key: plain}, config.file_name) if scaling.values else config
-    rope = read_rope(plainer, head_size, 10_000.0)
-    if not of_all or rope.settings.get("rope.scaling.type") != "yarn":
-        return rope
+    rope = read_rope(Config({**config.values, key: plain}, config.file_name), head_size, 10_000.0)
     return Rope({**rope.settings, "rope.scaling.yarn_log_multiplier": 0.1 * of_all}, rope.tensors, rope.warnings)
 
 
@@ -200,12 +181,9 @@ def _sizes(config: Config, shelf: Shelf, is_v3: bool) -> dict[str, int]:
     heads, layers = config.whole("num_attention_heads"), config.whole("num_hidden_layers")
     nope, rope = config.whole("qk_nope_head_dim", 128), config.whole("qk_rope_head_dim", 64)
     value, kv_rank = config.whole("v_head_dim", 128), config.whole("kv_lora_rank", 512)
-    experts, used = config.whole("n_routed_experts"), config.whole("num_experts_per_tok", 8 if is_v3 else None)
-    expert = config.whole("moe_intermediate_size")
-    if used > experts or rope % 2:
-        raise BadFile(
-            f"config.json uses {used} experts of {experts} and rotates {rope} values, which cannot be.", DOWNLOAD_AGAIN
-        )
+    expert, n_shared = config.whole("moe_intermediate_size"), config.whole("n_shared_experts")
+    if rope % 2:
+        raise BadFile(f"config.json rotates {rope} values of each head, which cannot be.", DOWNLOAD_AGAIN)
     return {
         "vocab": shelf.n_rows("model.embed_tokens.weight"),
         "layers": layers,
@@ -221,11 +199,12 @@ def _sizes(config: Config, shelf: Shelf, is_v3: bool) -> dict[str, int]:
         "compressed": kv_rank + rope,
         "queries": heads * (nope + rope),
         "answers": heads * value,
-        "experts": experts,
-        "used": used,
+        "experts": config.whole("num_experts"),
+        "used": config.whole("num_experts_per_tok", 8 if is_v3 else None),
         "expert": expert,
-        "n_shared": config.whole("n_shared_experts"),
-        "shared": expert * config.whole("n_shared_experts"),
+        "twice_expert": 2 * expert,
+        "n_shared": n_shared,
+        "shared": expert * n_shared,
     }
 
 

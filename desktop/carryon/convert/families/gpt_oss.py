@@ -15,39 +15,32 @@ from carryon.convert.advice import DOWNLOAD_AGAIN, LOOK_FOR_GGUF
 from carryon.convert.checkpoint import Checkpoint, Number, Source
 from carryon.convert.config import Config
 from carryon.convert.encode import Bytes
+from carryon.convert.families.model import refuse_experts, refuse_unlike, text_model
+from carryon.convert.families.rules import BLOCK, EMBEDDING, LAYER, OUTPUT, OUTPUT_NORM, attention, layer, norms
 from carryon.convert.families.shelf import Placed, Shelf, in_order, place, transposed
+from carryon.convert.families.table import SILU
 from carryon.convert.forms import GgmlType
-from carryon.convert.plan import Computed, FamilyPlan, Packed, Rule
+from carryon.convert.plan import Computed, FamilyPlan, Packed
 from carryon.convert.rope import Rope, read_rope
 from carryon.convert.write import Setting
 
 ARCHITECTURES = ("GptOssForCausalLM",)
 GGUF_NAME = "gpt-oss"
 
-LAYER = "model.layers.{}."
-WHOLE = (
-    Rule("model.embed_tokens.weight", "token_embd.weight", ("vocab", "hidden")),
-    Rule("model.norm.weight", "output_norm.weight", ("hidden",)),
-    Rule("lm_head.weight", "output.weight", ("vocab", "hidden")),
-)
 LAYERS = (
-    Rule(LAYER + "input_layernorm.weight", "blk.{}.attn_norm.weight", ("hidden",)),
-    Rule(LAYER + "self_attn.q_proj.weight", "blk.{}.attn_q.weight", ("queries", "hidden")),
-    Rule(LAYER + "self_attn.q_proj.bias", "blk.{}.attn_q.bias", ("queries",)),
-    Rule(LAYER + "self_attn.k_proj.weight", "blk.{}.attn_k.weight", ("keys", "hidden")),
-    Rule(LAYER + "self_attn.k_proj.bias", "blk.{}.attn_k.bias", ("keys",)),
-    Rule(LAYER + "self_attn.v_proj.weight", "blk.{}.attn_v.weight", ("keys", "hidden")),
-    Rule(LAYER + "self_attn.v_proj.bias", "blk.{}.attn_v.bias", ("keys",)),
-    Rule(LAYER + "self_attn.o_proj.weight", "blk.{}.attn_output.weight", ("hidden", "queries")),
-    Rule(LAYER + "self_attn.o_proj.bias", "blk.{}.attn_output.bias", ("hidden",)),
-    Rule(LAYER + "self_attn.sinks", "blk.{}.attn_sinks.weight", ("heads",)),
-    Rule(LAYER + "post_attention_layernorm.weight", "blk.{}.post_attention_norm.weight", ("hidden",)),
-    Rule(LAYER + "mlp.router.weight", "blk.{}.ffn_gate_inp.weight", ("experts", "hidden")),
-    Rule(LAYER + "mlp.router.bias", "blk.{}.ffn_gate_inp.bias", ("experts",)),
-    Rule(LAYER + "mlp.experts.down_proj_bias", "blk.{}.ffn_down_exps.bias", ("experts", "hidden")),
+    *norms(attn_norm="input_layernorm", post_attention_norm="post_attention_layernorm"),
+    *attention(),
+    layer("self_attn.q_proj.bias", "attn_q.bias", "queries"),
+    layer("self_attn.k_proj.bias", "attn_k.bias", "keys"),
+    layer("self_attn.v_proj.bias", "attn_v.bias", "keys"),
+    layer("self_attn.o_proj.bias", "attn_output.bias", "hidden"),
+    layer("self_attn.sinks", "attn_sinks.weight", "heads"),
+    layer("mlp.router.weight", "ffn_gate_inp.weight", "experts", "hidden"),
+    layer("mlp.router.bias", "ffn_gate_inp.bias", "experts"),
+    layer("mlp.experts.down_proj_bias", "ffn_down_exps.bias", "experts", "hidden"),
 )
 # What llama.cpp's graph of gpt-oss has built in (src/models/openai-moe.cpp, ggml's swiglu_oai).
-BUILT_IN = {"hidden_act": "silu", "swiglu_alpha": 1.702, "swiglu_limit": 7.0, "attention_bias": True}
+BUILT_IN = {"hidden_act": SILU, "swiglu_alpha": (1.702,), "swiglu_limit": (7.0,), "attention_bias": (True,)}
 BLOCK_VALUES, BLOCK_BYTES = 32, 16  # values that share a scale, and the bytes of their 4-bit codes
 CODES_AT_ONCE = 1 << 15  # blocks repacked in one piece: a million values
 GATE, UP = slice(0, None, 2), slice(1, None, 2)  # the two matrices lie row by row in turn
@@ -55,13 +48,15 @@ GATE, UP = slice(0, None, 2), slice(1, None, 2)  # the two matrices lie row by r
 
 def plan(checkpoint: Checkpoint) -> FamilyPlan:
     """What a gpt-oss becomes in GGUF. Raises BadFile or Unsupported saying what does not fit."""
-    config, shelf = checkpoint.config, Shelf(checkpoint.tensors)
+    model = text_model(checkpoint)
+    config, shelf = model.config, Shelf(model.tensors)
+    refuse_unlike(config, BUILT_IN, GGUF_NAME)
     sizes = _sizes(config, shelf)
-    layers = range(sizes["layers"])
-    _refuse_what_cannot_be(config, sizes["layers"])
-    rope = _rope(config, sizes["head"])
-    placed = [*shelf.follow(WHOLE, sizes), *shelf.follow(LAYERS, sizes, layers)]
-    placed += [one for layer in layers for one in _experts(shelf, layer, sizes)]
+    refuse_experts(sizes, sizes["used"])
+    _refuse_other_layers(config, sizes["layers"])
+    rope, layers = _rope(config, sizes["head"]), range(sizes["layers"])
+    placed = [*shelf.follow((EMBEDDING, OUTPUT_NORM, OUTPUT), sizes), *shelf.follow(LAYERS, sizes, layers)]
+    placed += [one for number in layers for one in _experts(shelf, number, sizes)]
     shelf.finish()
     settings = {f"{GGUF_NAME}.{key}": value for key, value in {**_settings(config, sizes), **rope.settings}.items()}
     return FamilyPlan(GGUF_NAME, settings, in_order(placed), sizes["vocab"], rope.warnings)
@@ -95,9 +90,9 @@ def ggml_blocks(codes: Bytes, scales: Bytes) -> Bytes:
     return np.concatenate((scales, values[:, :16] | (values[:, 16:] << 4)), axis=1)
 
 
-def _experts(shelf: Shelf, layer: int, sizes: Mapping[str, int]) -> Iterator[Placed]:
+def _experts(shelf: Shelf, number: int, sizes: Mapping[str, int]) -> Iterator[Placed]:
     experts, hidden, width = sizes["experts"], sizes["hidden"], sizes["feed_forward"]
-    start, target = LAYER.format(layer) + "mlp.experts.", f"blk.{layer}."
+    start, target = LAYER.format(number) + "mlp.experts.", BLOCK.format(number)
     biases = shelf.take(start + "gate_up_proj_bias", (experts, 2 * width))
     read = _packed if start + "gate_up_proj_blocks" in shelf else _plain
     for name, which in (("gate", GATE), ("up", UP)):
@@ -141,10 +136,7 @@ def _every_second(target: str, biases: Source, which: slice) -> Computed:
     return Computed(target, (n_experts, n_values // 2), lambda: (one.T for one in transposed(biases, starts, 1, which)))
 
 
-def _refuse_what_cannot_be(config: Config, n_layers: int) -> None:
-    for key, usual in BUILT_IN.items():
-        if config.values.get(key) not in (None, usual):
-            raise Unsupported(f"This model has its own {key}, which llama.cpp's gpt-oss cannot.", LOOK_FOR_GGUF)
+def _refuse_other_layers(config: Config, n_layers: int) -> None:
     kinds = config.values.get("layer_types")
     if kinds is not None and not _is_in_turn(kinds, n_layers):
         raise Unsupported(
@@ -156,7 +148,7 @@ def _is_in_turn(kinds: Any, n_layers: int) -> bool:
     return (
         isinstance(kinds, list)
         and len(kinds) == n_layers
-        and all(kind == ("full_attention" if layer % 2 else "sliding_attention") for layer, kind in enumerate(kinds))
+        and all(kind == ("full_attention" if number % 2 else "sliding_attention") for number, kind in enumerate(kinds))
     )
 
 
@@ -194,9 +186,6 @@ def _sizes(config: Config, shelf: Shelf) -> dict[str, int]:
         raise BadFile(
             f"config.json gives {heads} heads of size {head} and {kv_heads} for keys, which cannot be.", DOWNLOAD_AGAIN
         )
-    experts, used = config.whole("num_local_experts"), config.whole("num_experts_per_tok", 4)
-    if used > experts:
-        raise BadFile(f"config.json uses {used} experts of {experts}, which cannot be.", DOWNLOAD_AGAIN)
     return {
         "vocab": shelf.n_rows("model.embed_tokens.weight"),
         "layers": config.whole("num_hidden_layers"),
@@ -207,8 +196,8 @@ def _sizes(config: Config, shelf: Shelf) -> dict[str, int]:
         "head": head,
         "queries": heads * head,
         "keys": kv_heads * head,
-        "experts": experts,
-        "used": used,
+        "experts": config.whole("num_experts"),
+        "used": config.whole("num_experts_per_tok", 4),
     }
 
 

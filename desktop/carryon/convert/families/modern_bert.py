@@ -10,7 +10,7 @@ from carryon.base.errors import BadFile, Unsupported
 from carryon.convert.advice import DOWNLOAD_AGAIN, LOOK_FOR_GGUF
 from carryon.convert.checkpoint import Checkpoint
 from carryon.convert.config import Config
-from carryon.convert.families.bert import refuse_other
+from carryon.convert.families.model import refuse_unlike
 from carryon.convert.families.shelf import Shelf, in_order
 from carryon.convert.plan import FamilyPlan, Rule
 from carryon.convert.pooling import read_pooling
@@ -40,7 +40,7 @@ def plan(checkpoint: Checkpoint) -> FamilyPlan:
     """What a ModernBERT becomes in GGUF. Raises BadFile or Unsupported saying what does not fit."""
     config = checkpoint.config
     shelf = Shelf({name.removeprefix("model."): tensor for name, tensor in checkpoint.tensors.items()})
-    refuse_other(config, {"hidden_activation": ("gelu", "silu")})
+    refuse_unlike(config, {"hidden_activation": ("gelu", "silu")}, "ModernBERT")
     sizes = _sizes(config, shelf)
     period = _period(config, sizes["layers"])
     shelf.leave([name for name in shelf.names() if HEADS.match(name)])
@@ -76,11 +76,12 @@ def _kind(layer: int, period: int) -> str:
 def _bases(config: Config) -> dict[str, Setting]:
     """The rotary base of the layers that look at everything, and of the others."""
     scaling = config.section("rope_parameters")
-    refuse_other(config, {"rope_scaling": ()})
+    if config.has("rope_scaling"):
+        raise Unsupported("This model stretches its context, which llama.cpp's ModernBERT cannot.", LOOK_FOR_GGUF)
     bases: dict[str, Setting] = {}
     for key, kind, old, usual in ROTATIONS:
         one = scaling.section(kind)
-        refuse_other(one, {"rope_type": ("default",)})
+        refuse_unlike(one, {"rope_type": ("default",)}, "ModernBERT")
         base = one.number("rope_theta", config.number(old, usual))
         if base <= 0:
             raise BadFile(f"config.json says {one.path}rope_theta = {base}, which cannot be.", DOWNLOAD_AGAIN)

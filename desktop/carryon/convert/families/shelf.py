@@ -5,7 +5,7 @@ from pathlib import Path
 
 from carryon.convert.checkpoint import Source
 from carryon.convert.encode import Floats, to_floats
-from carryon.convert.plan import Part, Rule, Stored, Tensor, missing, refuse_leftovers, shaped
+from carryon.convert.plan import Rule, Tensor, missing, names_of, refuse_leftovers, shaped, stored_by
 
 BLOCK_VALUES = 1 << 20  # as many values as one block of a transposed matrix holds, 4 MB
 Place = tuple[Path, int]  # where a tensor's source lies
@@ -13,51 +13,51 @@ Placed = tuple[Place, Tensor]
 
 
 class Shelf:
-    """What is left of the tensors. Each is taken once, and at the end none may be left."""
+    """What is left of the tensors: at the end none may be left that nothing took."""
 
     def __init__(self, tensors: Mapping[str, Source]) -> None:
-        self._left = dict(tensors)
+        self._tensors = dict(tensors)
+        self._taken: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
-        return name in self._left
+        return name in self._tensors
 
     def names(self) -> list[str]:
-        """The tensors not taken yet."""
-        return list(self._left)
+        """All tensors, taken or not."""
+        return list(self._tensors)
 
     def n_rows(self, name: str) -> int:
         """The length of a tensor's first axis, 0 without one."""
-        source = self._left.get(name)
+        source = self._tensors.get(name)
         return source.shape[0] if source and source.shape else 0
 
     def take(self, name: str, shape: tuple[int, ...]) -> Source:
         """Raises BadFile for a tensor that is not there or has another shape."""
-        if name not in self._left:
-            raise missing(name)
-        return shaped(self._left.pop(name), shape)
+        return shaped(self._take(name), shape)
 
     def leave(self, names: Iterable[str]) -> None:
         """Puts aside what is not to be converted."""
         for name in names:
-            self._left.pop(name, None)
+            self._tensors.pop(name, None)
 
     def follow(self, rules: Sequence[Rule], sizes: Mapping[str, int], layers: Iterable[int] = (0,)) -> Iterator[Placed]:
-        """One tensor for each rule and layer, taken as it is."""
+        """One tensor for each rule and layer."""
         for layer in layers:
             for rule in rules:
-                name, shape = rule.source.format(layer), tuple(sizes[size] for size in rule.shape)
-                if name in self._left or not rule.is_optional:
-                    source = self.take(name, shape)
-                    yield place(source), Stored(rule.target.format(layer), shape, (Part(source),))
-
-    def stack(self, target: str, names: Iterable[str], shape: tuple[int, int]) -> Placed:
-        """Matrices of one shape, one behind the other."""
-        parts = tuple(Part(self.take(name, shape)) for name in names)
-        return place(parts[0].source), Stored(target, (len(parts), *shape), parts)
+                names = names_of(rule, layer, sizes)
+                if names[0] in self._tensors or not rule.is_optional:
+                    sources = [self._take(name) for name in names]
+                    yield place(sources[0]), stored_by(rule, layer, sources, sizes)
 
     def finish(self) -> None:
         """Raises Unsupported if a tensor is left that nothing explains."""
-        refuse_leftovers(set(self._left))
+        refuse_leftovers(set(self._tensors) - self._taken)
+
+    def _take(self, name: str) -> Source:
+        if name not in self._tensors:
+            raise missing(name)
+        self._taken.add(name)
+        return self._tensors[name]
 
 
 def place(source: Source) -> Place:
