@@ -4,11 +4,13 @@ A stage leaves one whole file in the run's own folder, or nothing but what it ca
 """
 
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from carryon.app.download_list import DownloadWish, WaitingForNetwork
 from carryon.app.download_work import Step, Terms, fetching, room_missing_for
+from carryon.app.evaluations import Evaluations
 from carryon.app.preflight_words import converter_of
 from carryon.app.workshop_list import Converter, SourceKind, Stage, StageKind, Working
 from carryon.app.workshop_places import DIRECT, Places
@@ -191,5 +193,7 @@ def _measuring(job: Job) -> StageWork:
     places, order = job.places, job.places.order
     base = places.base
     others = tuple(one for one in map(order.target, order.quants) if one != base)
-    yield from evaluating(EvaluateRequest(base, others, order.text), job.log_path)
-    return ()
+    found = yield from evaluating(EvaluateRequest(base, others, order.text), job.log_path)
+    with closing(Evaluations(job.home.library)) as kept_figures:
+        yield from aside(lambda: kept_figures.keep(found))
+    return found.notices
