@@ -71,6 +71,30 @@ class QuantizeRequest:
 
 
 @dataclass(frozen=True)
+class ImatrixRequest:
+    """An importance matrix to be made: the model reads a text, and what its matrices are multiplied with is noted."""
+
+    model: Path
+    text: Path
+    target: Path
+    n_chunks: int | None = None  # of the text, from its start; None: all of it
+    n_ctx: int = 512  # tokens in a chunk
+    n_threads: int = 0
+    n_gpu_layers: int = 0  # negative: all
+
+
+@dataclass(frozen=True)
+class ImatrixMade:
+    """A finished importance matrix."""
+
+    path: Path
+    n_chunks: int
+    n_tokens: int
+    perplexity: float  # over the second half of each chunk, as llama-perplexity counts it
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class QuantSize:
     """What a file will be, to the byte."""
 
@@ -118,6 +142,19 @@ def wish_of(content: Mapping[str, Any]) -> Wish:
         tuple(Override(pattern, storage_of(storage)) for pattern, storage in content["overrides"]),
         bool(content["is_pure"]), tuple((key, text) for key, text in content["facts"]),
     )  # fmt: skip
+
+
+def imatrix_json(request: ImatrixRequest, part: Path) -> dict[str, Any]:
+    """For the process that works; it writes into `part`."""
+    return {
+        "model": str(request.model.absolute()),
+        "text": str(request.text.absolute()),
+        "part": str(part.absolute()),
+        "n_chunks": request.n_chunks,
+        "n_ctx": request.n_ctx,
+        "n_threads": request.n_threads,
+        "n_gpu_layers": request.n_gpu_layers,
+    }
 
 
 def size_json(size: QuantSize) -> dict[str, Any]:

@@ -51,6 +51,23 @@ def broken_weights(name: str) -> Words:
 
 def same_file(target: Path) -> Words:
     return (
-        f"{target} is the model that is read: it would be destroyed.",
+        f"{target} is what is read: it would be destroyed.",
         "Choose another name for the new file.",
     )  # fmt: skip
+
+
+LOADING = "loading the model"
+
+
+def perplexity_note(perplexity: float) -> str:
+    return f"perplexity {perplexity:,.2f}"
+
+
+def short_text(n_chunks: int) -> str:
+    """llama.cpp's own advice (tools/imatrix/README.md) is a hundred chunks or more."""
+    chunks = "chunk" if n_chunks == 1 else "chunks"
+    return f"The text was only {n_chunks} {chunks} long: a hundred or more tell better what matters."
+
+
+def idle_experts(n_idle: int, n_all: int) -> str:
+    return f"{n_idle:,} of {n_all:,} experts' matrices were never used by this text; a longer one would tell more."
