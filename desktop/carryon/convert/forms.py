@@ -42,6 +42,7 @@ class OutType(Enum):
         return FILE_TYPES[self]
 
 
+MXFP4_FILE_TYPE = int(LlamaFileType.MOSTLY_MXFP4_MOE)
 FILE_TYPES = {
     OutType.F32: int(LlamaFileType.ALL_F32),
     OutType.F16: int(LlamaFileType.MOSTLY_F16),

@@ -17,7 +17,7 @@ from carryon.base.units import bytes_text
 from carryon.convert.checkpoint import Checkpoint, open_checkpoint
 from carryon.convert.encode import BY_NUMPY, Halves
 from carryon.convert.families import plan_of
-from carryon.convert.forms import GgmlType, OutType
+from carryon.convert.forms import MXFP4_FILE_TYPE, GgmlType, OutType
 from carryon.convert.plan import FamilyPlan, Packed, Tensor
 from carryon.convert.provenance import Provenance, provenance_of
 from carryon.convert.sampling import sampling_settings
@@ -160,10 +160,16 @@ def _general(name: str, plan: FamilyPlan, out_type: OutType) -> dict[str, Settin
         "general.type": "model",
         "general.name": name,
         "general.size_label": size_label(sum(math.prod(tensor.shape) for tensor in plan.tensors)),
-        "general.file_type": out_type.file_type,
+        "general.file_type": _file_type(plan, out_type),
         "general.quantization_version": QUANTIZATION_VERSION,
         "carryon.converter": __version__,
     }
+
+
+def _file_type(plan: FamilyPlan, out_type: OutType) -> int:
+    """A file with experts in MXFP4 is of that type, whatever the rest of it is."""
+    is_mxfp4 = any(isinstance(tensor, Packed) and tensor.form is GgmlType.MXFP4 for tensor in plan.tensors)
+    return MXFP4_FILE_TYPE if is_mxfp4 else out_type.file_type
 
 
 def _check_room(target: Path, size_bytes: int) -> None:
