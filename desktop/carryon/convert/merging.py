@@ -83,7 +83,7 @@ def merged(base: Checkpoint, adapter: Adapter) -> Checkpoint:
     parted = _parted(base, adapter)
     tensors = dict(parted.tensors)
     for name, changes in adapter.changes.items():
-        own = _own_name(name, tensors)
+        own = base_name(name, tensors)
         tensors[own] = _merged(own, tensors.get(own), changes)
     return replace(parted, tensors=tensors, vocabulary_folder=_vocabulary_folder(base, adapter, tensors))
 
@@ -95,10 +95,10 @@ def floats_of(source: Source, which: Rows = _ALL) -> Floats:
 
 def low_rank_rows(change: LowRank, which: Rows = _ALL) -> Floats:
     """Those rows of scale * (b @ a), of an embedding of its transpose."""
-    if change.is_embedding:
-        columns = np.ascontiguousarray(floats_of(change.a)[:, which].T)
-        return np.float32(change.scale) * (columns @ floats_of(change.b).T)
-    return np.float32(change.scale) * (floats_of(change.b, which) @ floats_of(change.a))
+    a, b = floats_of(change.a), floats_of(change.b, _ALL if change.is_embedding else which)
+    scale = np.float32(change.scale)
+    rows: Floats = scale * (np.ascontiguousarray(a[:, which].T) @ b.T) if change.is_embedding else scale * (b @ a)
+    return rows
 
 
 def _changed(values: Floats | None, change: Change, which: Rows) -> Floats:
@@ -121,7 +121,8 @@ def _with_low_rank(values: Floats, change: LowRank, which: Rows) -> Floats:
     if change.magnitude is None:
         return summed
     lengths = floats_of(change.magnitude).reshape(-1)[which]
-    return summed * (lengths / np.linalg.norm(summed, axis=1))[:, None]
+    factors: Floats = lengths / np.linalg.norm(summed, axis=1)
+    return summed * factors[:, None]
 
 
 def _with_rows(values: Floats, change: SomeRows, which: Rows) -> Floats:
@@ -139,7 +140,7 @@ def _with_rows(values: Floats, change: SomeRows, which: Rows) -> Floats:
 
 def _merged(name: str, base: Source | None, changes: tuple[Change, ...]) -> Source:
     first = changes[0]
-    assert base is not None or isinstance(first, Rewritten | Shift)  # _own_name saw to it
+    assert base is not None or isinstance(first, Rewritten | Shift)  # base_name saw to it
     lies = base or (first.whole if isinstance(first, Rewritten) else first.learnt)  # type: ignore[union-attr]
     shape = lies.shape
     for change in changes:
@@ -161,17 +162,22 @@ def _shape_after(name: str, shape: tuple[int, ...], change: Change) -> tuple[int
     raise BadFile(f"The adapter does not fit this model: {name} has another shape there.", _ANOTHER_BASE)
 
 
-def _own_name(name: str, tensors: Mapping[str, Source]) -> str:
-    """What the base calls this tensor; a model may be saved with or without an outer name."""
+def base_name(name: str, tensors: Mapping[str, Source]) -> str:
+    """What the base calls this tensor; a model may be saved with or without an outer name. Raises BadFile."""
     if name in tensors:
         return name
     ends = [own for own in tensors if own.endswith(f".{name}") or name.endswith(f".{own}")]
     if len(ends) == 1:
         return ends[0]
     module = name.removesuffix(".bias")
-    if module != name and f"{_own_name(f'{module}.weight', tensors)}":  # most layers have no bias before
+    if module != name and f"{base_name(f'{module}.weight', tensors)}":  # most layers have no bias before
         return name
     raise BadFile(f"The adapter does not fit this model: it changes {name}, which is not there.", _ANOTHER_BASE)
+
+
+def is_tied(base: Checkpoint) -> bool:
+    """Whether the output matrix is the embedding again."""
+    return base.config.flag("tie_word_embeddings", not any(_is(name, HEAD) for name in base.tensors))
 
 
 def _parted(base: Checkpoint, adapter: Adapter) -> Checkpoint:
@@ -180,8 +186,7 @@ def _parted(base: Checkpoint, adapter: Adapter) -> Checkpoint:
     As PEFT runs it: low-rank changes and whole copies touch the one they were made for; trained token rows touch both.
     """
     embedding = next((name for name in base.tensors if _is(name, EMBEDDING)), None)
-    has_head = any(_is(name, HEAD) for name in base.tensors)
-    if embedding is None or not base.config.flag("tie_word_embeddings", not has_head):
+    if embedding is None or not is_tied(base):
         return base
     parts = any(
         _is(name, HEAD) or (_is(name, EMBEDDING) and _is_for_one(some)) for name, some in adapter.changes.items()
