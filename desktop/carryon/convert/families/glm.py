@@ -15,6 +15,7 @@ GLM4 = {
     "max_position_embeddings": 131072,
     "rms_norm_eps": 1.5625e-07,
     "partial_rotary_factor": 0.5,
+    "attention_bias": True,
 }
 
 FAMILIES = (

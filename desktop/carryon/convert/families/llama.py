@@ -40,14 +40,11 @@ BIASED = attention(is_paired=True, biases=("q", "k", "v", "o"))
 
 def no_rope_layers(model: Model, sizes: Sizes) -> Iterator[str]:
     """Raises Unsupported if other layers go without rotation than llama.cpp has built in."""
-    layers, step = (
-        model.config.values.get("no_rope_layers"),
-        model.config.whole("no_rope_layer_interval", NO_ROPE_EVERY),
-    )
-    expected = [(index + 1) % NO_ROPE_EVERY for index in range(len(layers) if isinstance(layers, list) else 0)]
-    if (layers is None and step != NO_ROPE_EVERY) or (
-        layers is not None and [bool(one) for one in layers] != [bool(one) for one in expected]
-    ):
+    layers = model.config.values.get("no_rope_layers")
+    is_usual = model.config.whole("no_rope_layer_interval", NO_ROPE_EVERY) == NO_ROPE_EVERY
+    if isinstance(layers, list):
+        is_usual = layers == [int((index + 1) % NO_ROPE_EVERY != 0) for index in range(model.n_layers)]
+    if not is_usual:
         raise Unsupported(
             "This model leaves other layers without rotation than llama.cpp's smollm3 does.", LOOK_FOR_GGUF
         )

@@ -39,6 +39,7 @@ QWEN3_MOE = MOE | {
 
 NORMS = norms(attn_norm="input_layernorm", ffn_norm="post_attention_layernorm")
 BIASED = attention(biases=("q", "k", "v"))
+ALWAYS_BIASED = attention(biases=("q", "k", "v"), always_biased=True)
 SHARED = (
     layer("mlp.shared_expert_gate.weight", "ffn_gate_inp_shexp.weight", "one", "hidden"),
     *gated("mlp.shared_expert", "_shexp", "shared"),
@@ -59,7 +60,7 @@ FAMILIES = (
     Family(
         "qwen2",
         ("Qwen2ForCausalLM",),
-        (OUTPUT_NORM, *NORMS, *BIASED, *gated()),
+        (OUTPUT_NORM, *NORMS, *ALWAYS_BIASED, *gated()),
         (RMS,),
         {"qwen2": USUAL},
         is_square=True,
@@ -67,13 +68,13 @@ FAMILIES = (
     Family(
         "qwen2moe",
         ("Qwen2MoeForCausalLM",),
-        (OUTPUT_NORM, *NORMS, *BIASED, *SHARED),
+        (OUTPUT_NORM, *NORMS, *ALWAYS_BIASED, *SHARED),
         (RMS, EXPERTS_USED, EXPERT_WIDTH, SHARED_WIDTH),
         {"qwen2_moe": QWEN2_MOE},
         layouts=experts(),
         sizes=EXPERT_SIZES | {"shared": "shared_expert_intermediate_size"},
         output=Output.REQUIRED,
-        built_in={"hidden_act": SILU, "norm_topk_prob": (False,), "decoder_sparse_step": (1,)},
+        built_in={"hidden_act": SILU, "norm_topk_prob": (False,), "decoder_sparse_step": (1,), "qkv_bias": (True,)},
         is_square=True,
         checks=experts_in_every_layer,
     ),

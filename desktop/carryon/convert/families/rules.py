@@ -19,9 +19,9 @@ def layer(theirs: str, ours: str, *shape: str, heads: str = "") -> Rule:
     return Rule(LAYER + theirs, BLOCK + ours, shape, heads)
 
 
-def vector(theirs: str, ours: str, size: str, heads: str = "") -> Rule:
+def vector(theirs: str, ours: str, size: str) -> Rule:
     """A bias that a layer may have."""
-    return Rule(LAYER + theirs, BLOCK + ours, (size,), heads, is_optional=True)
+    return Rule(LAYER + theirs, BLOCK + ours, (size,), is_optional=True)
 
 
 def norms(**places: str) -> tuple[Rule, ...]:
@@ -29,7 +29,7 @@ def norms(**places: str) -> tuple[Rule, ...]:
     return tuple(layer(f"{theirs}.weight", f"{ours}.weight", "hidden") for ours, theirs in places.items())
 
 
-def attention(*, is_paired: bool = False, biases: Sequence[str] = ()) -> tuple[Rule, ...]:
+def attention(*, is_paired: bool = False, biases: Sequence[str] = (), always_biased: bool = False) -> tuple[Rule, ...]:
     """The four matrices. Paired: transformers rotates halves of a head where llama.cpp rotates neighbours."""
     heads = {"q": "heads", "k": "kv_heads"} if is_paired else {}
     shapes = {"q": ("queries", "hidden"), "k": ("keys", "hidden"), "v": ("keys", "hidden"), "o": ("hidden", "queries")}
@@ -40,7 +40,13 @@ def attention(*, is_paired: bool = False, biases: Sequence[str] = ()) -> tuple[R
             for one, shape in shapes.items()
         ),
         *(
-            vector(f"self_attn.{one}_proj.bias", f"{ours[one]}.bias", shapes[one][0], heads.get(one, ""))
+            Rule(
+                f"{LAYER}self_attn.{one}_proj.bias",
+                f"{BLOCK}{ours[one]}.bias",
+                (shapes[one][0],),
+                heads.get(one, ""),
+                is_optional=not always_biased,
+            )
             for one in biases
         ),
     )

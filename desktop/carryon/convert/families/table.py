@@ -1,7 +1,7 @@
 """Families that are nothing but a table: one engine that turns the table and a checkpoint into a plan."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Any
 
@@ -127,6 +127,7 @@ class Family:
 
     def _stored(self, model: Model, sizes: Sizes) -> list[Stored]:
         tensors, rules = self._with_output(model)
+        rules = tuple(_as_promised(rule, model.config) for rule in rules)
         found = match((*rules, *_saved(self.layouts, tensors)), tensors, sizes, model.n_layers)
         if self.output is Output.REQUIRED and OUTPUT not in rules:
             embedding = Part(tensors[EMBEDDING.source])
@@ -166,6 +167,13 @@ class Family:
         experts = {"expert_count": sizes["experts"]} if "experts" in sizes else {}
         named = {ours: value for key in self.keys for ours, value in key.read(config)}
         return {**usual, **experts, **named, **self.settings(model)}
+
+
+def _as_promised(rule: Rule, config: Config) -> Rule:
+    """A bias may be absent, but not where the config says that it is there."""
+    flags = {".attn_": "attention_bias", ".ffn_": "mlp_bias"}
+    is_promised = any(part in rule.target and config.flag(flag, False) for part, flag in flags.items())
+    return replace(rule, is_optional=False) if rule.target.endswith(".bias") and is_promised else rule
 
 
 def _saved(layouts: Sequence[tuple[Rule, ...]], tensors: Mapping[str, Source]) -> tuple[Rule, ...]:
