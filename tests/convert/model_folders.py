@@ -1,6 +1,7 @@
 """Hugging Face model folders for tests: a whole tiny Llama made in milliseconds, without torch."""
 
 import json
+import math
 
 import numpy as np
 from tokenizers.pre_tokenizers import ByteLevel
@@ -128,3 +129,17 @@ def write_shards(folder, weights, n_shards=2):
         write_safetensors(folder / file, {name: weights[name] for name in mine})
         places |= dict.fromkeys(mine, file)
     write_json(folder / "model.safetensors.index.json", {"metadata": {}, "weight_map": places})
+
+
+def write_sparse(folder, config):
+    """Weights of zeros that take no room on the disk, for a Llama of any size. Returns the folder."""
+    header, position = {}, 0
+    for name, shape in llama_shapes(config).items():
+        end = position + 2 * math.prod(shape)
+        header[name] = {"dtype": "BF16", "shape": list(shape), "data_offsets": [position, end]}
+        position = end
+    text = json.dumps(header).encode()
+    with (folder / "model.safetensors").open("wb") as out:
+        out.write(len(text).to_bytes(8, "little") + text)
+        out.truncate(8 + len(text) + position)
+    return folder

@@ -1,7 +1,5 @@
 """A conversion from start to end: exact tensors, little memory, and whole or not at all whatever happens to it."""
 
-import json
-import math
 import shutil
 import signal
 import subprocess
@@ -19,7 +17,6 @@ from hypothesis import strategies as st
 from model_folders import (
     CONFIG,
     TEMPLATE,
-    llama_shapes,
     random_weights,
     stored,
     tokenizer_config,
@@ -28,6 +25,7 @@ from model_folders import (
     write_json,
     write_safetensors,
     write_shards,
+    write_sparse,
 )
 
 from carryon.base.errors import AppError, BadFile, NoRoom, Unsupported
@@ -245,26 +243,13 @@ def test_memory_does_not_grow_with_a_tensor(tmp_path):
     config = CONFIG | {"intermediate_size": 524_288, "num_hidden_layers": 1}
     folder = write_folder(tmp_path / "m")
     write_json(folder / "config.json", config)
-    _write_sparse(folder, config)
+    write_sparse(folder, config)
     tracemalloc.start()
     outcome = outcome_of(convert(folder, tmp_path / "m.gguf", OutType.Q8_0))
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert isinstance(outcome, Done)
     assert peak_bytes < 48_000_000
-
-
-def _write_sparse(folder, config):
-    """Weights of zeros that take no room on the disk."""
-    header, position = {}, 0
-    for name, shape in llama_shapes(config).items():
-        end = position + 2 * math.prod(shape)
-        header[name] = {"dtype": "BF16", "shape": list(shape), "data_offsets": [position, end]}
-        position = end
-    text = json.dumps(header).encode()
-    with (folder / "model.safetensors").open("wb") as out:
-        out.write(len(text).to_bytes(8, "little") + text)
-        out.truncate(8 + len(text) + position)
 
 
 def places_in(value, path=()):
