@@ -1,6 +1,6 @@
 """The tokenizer of a model folder, whatever files it was saved as, read into a Vocabulary."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,11 @@ from typing import Any
 from carryon.base.errors import BadFile, Unsupported
 from carryon.convert.advice import DOWNLOAD_AGAIN, LOOK_FOR_GGUF
 from carryon.convert.config import Config, read_json, read_optional_json
-from carryon.convert.entries import FILE, added_tokens, distinct, ids_of, listed, rows_of
+from carryon.convert.entries import FILE, Added, added_tokens, distinct, ids_of, listed, names, rows_of
+from carryon.convert.naming import strips_like_phi3
 from carryon.convert.sentencepiece import is_sentencepiece, sentencepiece_words
 from carryon.convert.special import read_special
-from carryon.convert.splitting import splitting_name
+from carryon.convert.splitting import Splitting, splitting_of, unknown_cuts
 from carryon.convert.spm_model import Algorithm, PieceModel, read_piece_model
 from carryon.convert.standins import piece_file, stand_in
 from carryon.convert.template import read_templates
@@ -27,25 +28,88 @@ Trial = Callable[[Vocabulary], int]
 def read_vocabulary(folder: Path, config: Config, n_rows: int, trial: Trial | None = None) -> Vocabulary:
     """The tokenizer of a model whose token embedding has `n_rows` rows.
 
+    `trial` tells how many texts a vocabulary would cut otherwise than the folder's own tokenizer; only the engine can
+    know (worker.tokens.trial_of). It is asked where the files do not tell llama.cpp's name for the cuts; without it
+    such a model is refused.
+
     Raises BadFile for a damaged file and Unsupported for a kind of tokenizer that cannot be told to llama.cpp.
     """
     settings = tokenizer_settings(folder)
     tokenizer = read_tokenizer(folder, settings)
-    model, added = tokenizer["model"], added_tokens(tokenizer)
-    ids = ids_of(unigram_ids(model) if model["type"] == "Unigram" else model["vocab"], added)
-    tokens, dropped = rows_of(ids, added, n_rows)
-    words = _words(folder, tokenizer, tokens)
-    kept, lost = distinct(words.tokens)
-    words = replace(words, tokens=kept)
+    added = added_tokens(tokenizer)
+    ids = _ids(tokenizer["model"], added)
+    words = _rows(folder, tokenizer, ids, added, n_rows)
     templates = read_templates(folder, settings)
     known = {text: number for text, number in ids.items() if number < n_rows}
     special = read_special(
         folder, config, tokenizer.get("post_processor"), settings, known, words.style, templates.get("default", "")
     )
     special = replace(special, ids={**_unknown(words), **special.ids})
-    warnings = (*dropped, *lost, *words.warnings, *special.warnings)
     strips_after = frozenset(token.text for token in added if token.strips_after)
-    return Vocabulary(words, special, templates, warnings, strips_after)
+    vocabulary = Vocabulary(words, special, templates, (*words.warnings, *special.warnings), strips_after)
+    if strips_after and not strips_like_phi3(vocabulary):
+        vocabulary = _warned(vocabulary, _kept_space(sorted(strips_after)))
+    if words.style != "gpt2":
+        return vocabulary
+    return _named(vocabulary, splitting_of(tokenizer, config.text("model_type", "")), trial)
+
+
+def _ids(model: dict[str, Any], added: Sequence[Added]) -> dict[str, int]:
+    return ids_of(unigram_ids(model) if model["type"] == "Unigram" else model["vocab"], added)
+
+
+def _rows(folder: Path, tokenizer: dict[str, Any], ids: dict[str, int], added: Sequence[Added], n_rows: int) -> Words:
+    """The words with one token for each row, and all that is to be said about them."""
+    tokens, dropped = rows_of(ids, added, n_rows)
+    words = _words(folder, tokenizer, tokens)
+    kept, lost = distinct(words.tokens)
+    return replace(words, tokens=kept, warnings=(*dropped, *lost, *words.warnings))
+
+
+def _warned(vocabulary: Vocabulary, *warnings: str) -> Vocabulary:
+    return replace(vocabulary, warnings=(*vocabulary.warnings, *warnings))
+
+
+def _kept_space(texts: Sequence[str]) -> str:
+    return f"White space after {names(texts)} is kept, where the original model's tokenizer takes it away."
+
+
+def _named(vocabulary: Vocabulary, splitting: Splitting, trial: Trial | None) -> Vocabulary:
+    """The vocabulary with llama.cpp's name for its cuts, found by trial if it is not known."""
+    if splitting.is_known:
+        return _with_cuts(vocabulary, splitting.names[0], *_otherwise(vocabulary.words, splitting))
+    if trial is None:
+        raise unknown_cuts()
+    differing = {name: trial(_with_cuts(vocabulary, name)) for name in splitting.names}
+    perfect = [name for name in splitting.names if differing[name] == 0]
+    if not perfect:
+        nearest = min(splitting.names, key=differing.__getitem__)
+        raise unknown_cuts(
+            f" (of llama.cpp's, {nearest} comes nearest: {differing[nearest]} of the texts tried differ)"
+        )
+    return _with_cuts(vocabulary, perfect[0], _found_by_trial(perfect))
+
+
+def _otherwise(words: Words, splitting: Splitting) -> Iterator[str]:
+    """What llama.cpp does otherwise where it has the cuts only with the other way of taking whole pieces."""
+    never = _never_merged(words) if splitting.merges_otherwise else []
+    if never:
+        yield f"{len(never)} tokens are made by no merge, such as {names(never)}: llama.cpp takes them otherwise."
+
+
+def _never_merged(words: Words) -> list[str]:
+    made = {merge.replace(" ", "", 1) for merge in words.merges}
+    longer = [token.text for token in words.tokens if token.kind is Kind.NORMAL and len(token.text) > 1]
+    return [text for text in longer if text not in made]
+
+
+def _found_by_trial(perfect: Sequence[str]) -> str:
+    also = f" ({', '.join(perfect[1:])} would do as well)" if len(perfect) > 1 else ""
+    return f"How this model's tokenizer cuts text was found by trial: like {perfect[0]}{also}."
+
+
+def _with_cuts(vocabulary: Vocabulary, name: str, *warnings: str) -> Vocabulary:
+    return _warned(replace(vocabulary, words=replace(vocabulary.words, splitting=name)), *warnings)
 
 
 def tokenizer_settings(folder: Path) -> dict[str, Any]:
@@ -108,7 +172,7 @@ def _unknown(words: Words) -> dict[str, int]:
 def _byte_level_words(tokenizer: dict[str, Any], tokens: Sequence[Token], merges: Sequence[tuple[str, str]]) -> Words:
     """GGUF joins the halves of a merge by a space, so a space inside a half takes its byte-level spelling."""
     joined = [f"{left.replace(' ', SPACE_LETTER)} {right.replace(' ', SPACE_LETTER)}" for left, right in merges]
-    return Words("gpt2", splitting_name(tokenizer), tokens, joined)
+    return Words("gpt2", "", tokens, joined)
 
 
 def _pair(entry: Any) -> tuple[str, str]:

@@ -22,6 +22,8 @@ ANY_ARCHITECTURE = "llama"  # of a file that is a vocabulary only, nothing else 
 # What tokenizers wants to be said, which stand-ins and older files leave out.
 PARTS = dict.fromkeys(("truncation", "padding", "normalizer", "pre_tokenizer", "post_processor", "decoder"))
 FLAGS = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized", "special"), False)
+MOST_DIFFERING = 0.2  # a wrong name for the cuts makes a third and more differ; known limits concern one script or two
+LONGEST_SHOWN = 40
 FINISHED = "a"  # the text whose surroundings are looked at
 
 
@@ -58,6 +60,21 @@ def compared(gguf: Path, folder: Path) -> tuple[str, ...]:
     original = Original(folder)
     with _loaded(gguf) as words:
         return tuple(_differing(original, words))
+
+
+def token_warnings(gguf: Path, folder: Path) -> tuple[str, ...]:
+    """A sentence about texts that a written file cuts otherwise than the model in `folder`; none if all are alike.
+
+    A few are what llama.cpp is known not to follow. Raises Unsupported if they are so many that answers would suffer,
+    and BadFile or Unsupported if one of the two tokenizers cannot be loaded.
+    """
+    original = Original(folder)
+    with _loaded(gguf) as words:
+        differing = tuple(_differing(original, words))
+    told = f"{len(differing)} of {len(original.texts)} test texts become other tokens than in the original model"
+    if len(differing) > len(original.texts) * MOST_DIFFERING:
+        raise Unsupported(f"The tokenizer did not come over right: {told}.", LOOK_FOR_GGUF)
+    return (f"{told}, such as {differing[0][:LONGEST_SHOWN]!r}.",) if differing else ()
 
 
 def trial_of(folder: Path, name: str = "") -> Trial:
