@@ -99,6 +99,7 @@ CASES = {
     ),
     "phi3": Case("Phi3", UNTIED | {"num_key_value_heads": 4, "original_max_position_embeddings": 512}),
     "phi3.5": Case("Phi3", UNTIED | {"original_max_position_embeddings": 64} | longrope(HALF_HEAD)),
+    "phi3.5-short": Case("Phi3", UNTIED | {"original_max_position_embeddings": 256} | longrope(HALF_HEAD)),
     "phi4-mini": Case(
         "Phi3", TIED | {"original_max_position_embeddings": 64} | longrope(12, partial_rotary_factor=0.75)
     ),

@@ -62,7 +62,7 @@ def test_one_hostile_value_is_a_plan_or_a_sentence(name):
     config = config_of(name)
     shapes = shapes_of(config)
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.sampled_from([*config, *FURTHER_KEYS]), st.sampled_from(HOSTILE), st.booleans())
     def converts_or_says_why(key, value, is_nested):
         changed = {**config, key: value}
@@ -116,6 +116,7 @@ def planned(name, layout=0, **changes):
         ("qwen2", {"head_dim": 64}, "together 256 wide"),
         ("smollm3", {"no_rope_layers": [1, 1, 0, 1]}, "without rotation"),
         ("smollm3", {"no_rope_layer_interval": 3}, "without rotation"),
+        ("smollm3", {"no_rope_layers": [1, 1, 1, 0], "num_hidden_layers": 2**31}, "without rotation"),
         ("gemma2", {"query_pre_attn_scalar": 64}, "scales its attention"),
         ("gemma2", {"hidden_activation": "gelu"}, "hidden_activation"),
         ("gemma2", {"tie_word_embeddings": False}, "output matrix"),
@@ -162,6 +163,11 @@ def test_old_and_new_configs_of_gemma3_say_the_same():
     }
     old, nested = (planned("gemma3", **change).settings for change in (base, {"rope_parameters": new}))
     assert {key: str(value) for key, value in old.items()} == {key: str(value) for key, value in nested.items()}
+
+
+def test_command_r_reaches_as_far_as_it_was_trained():
+    assert planned("command-r").settings["command-r.context_length"] == 512
+    assert planned("command-r", model_max_length=4096).settings["command-r.context_length"] == 4096
 
 
 def test_early_names_of_longrope():

@@ -44,9 +44,15 @@ def head_norms(model: Model, sizes: Sizes) -> Iterator[str]:
     return iter(())
 
 
+def reach(model: Model) -> dict[str, Setting]:
+    """Command-R's configs say 8192 positions and beside it, as model_max_length, how far it was really trained."""
+    positions = model.config.whole("max_position_embeddings")
+    return {"context_length": model.config.whole("model_max_length", positions)}
+
+
 def window(model: Model) -> dict[str, Setting]:
     """Three layers with a window, then one that looks at all and does not rotate."""
-    return window_settings(model, 4)
+    return {**reach(model), **window_settings(model, 4)}
 
 
 FAMILIES = (
@@ -60,6 +66,7 @@ FAMILIES = (
         built_in={"hidden_act": SILU},
         is_square=True,
         checks=head_norms,
+        settings=reach,
     ),
     Family(
         "cohere2",

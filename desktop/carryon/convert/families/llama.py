@@ -43,7 +43,8 @@ def no_rope_layers(model: Model, sizes: Sizes) -> Iterator[str]:
     layers = model.config.values.get("no_rope_layers")
     is_usual = model.config.whole("no_rope_layer_interval", NO_ROPE_EVERY) == NO_ROPE_EVERY
     if isinstance(layers, list):
-        is_usual = layers == [int((index + 1) % NO_ROPE_EVERY != 0) for index in range(model.n_layers)]
+        expected = [int((index + 1) % NO_ROPE_EVERY != 0) for index in range(len(layers))]
+        is_usual = len(layers) == model.n_layers and layers == expected
     if not is_usual:
         raise Unsupported(
             "This model leaves other layers without rotation than llama.cpp's smollm3 does.", LOOK_FOR_GGUF
