@@ -34,9 +34,9 @@ def end_of(file: Path | None) -> str:
 class LogDialog(QDialog):
     """Opens at the end of the log, where the reason stands."""
 
-    def __init__(self, logs: Path, parent: QWidget | None = None) -> None:
+    def __init__(self, logs: Path, parent: QWidget | None = None, file: Path | None = None) -> None:
         super().__init__(parent)
-        file = latest_log(logs)
+        file = file or latest_log(logs)
         self.setWindowTitle(texts.LOG_TITLE)
         self._text = QPlainTextEdit(end_of(file))
         self._text.setReadOnly(True)

@@ -38,10 +38,10 @@ class FoldingRow(QLayout):
         return True
 
     def heightForWidth(self, width: int) -> int:
-        heights = [item.sizeHint().height() for item in self._shown()]
+        shown = self._shown()
         if self._is_folded(width):
-            return sum(heights) + theme.px(_LINE_GAP)
-        return max(heights, default=0)
+            return sum(_height(item, width) for item in shown) + theme.px(_LINE_GAP)
+        return max((item.sizeHint().height() for item in shown), default=0)
 
     def sizeHint(self) -> QSize:
         return QSize(self._wanted_width(), self.heightForWidth(self._wanted_width()))
@@ -60,8 +60,9 @@ class FoldingRow(QLayout):
         for item in shown:
             hint = item.sizeHint()
             width = rect.width() if self._grows and item is shown[-1] else min(hint.width(), rect.width())
-            item.setGeometry(QRect(rect.x(), y, width, hint.height()))
-            y += hint.height() + theme.px(_LINE_GAP)
+            height = _height(item, rect.width())
+            item.setGeometry(QRect(rect.x(), y, width, height))
+            y += height + theme.px(_LINE_GAP)
 
     def _place_beside(self, rect: QRect, first: QLayoutItem, second: QLayoutItem) -> None:
         width = first.sizeHint().width()
@@ -80,6 +81,13 @@ class FoldingRow(QLayout):
 
     def _is_folded(self, width: int) -> bool:
         return len(self._shown()) == 2 and self._wanted_width() > width
+
+
+def _height(item: QLayoutItem, width: int) -> int:
+    """In a line of its own: a row of buttons may need a second one."""
+    hint = item.sizeHint()
+    is_too_wide = hint.width() > width and item.hasHeightForWidth()
+    return item.heightForWidth(width) if is_too_wide else hint.height()
 
 
 def _centred(rect: QRect, x: int, width: int, item: QLayoutItem) -> QRect:

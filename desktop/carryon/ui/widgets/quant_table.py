@@ -102,14 +102,14 @@ class QuantTable(QTableView):
     chosen = Signal(str)
     row_seen = Signal(QRect)  # where the chosen row is, in the table's coordinates
 
-    def __init__(self) -> None:
+    def __init__(self, model: QuantModel | None = None) -> None:
         super().__init__()
         self.setObjectName("quants")
         self.setAccessibleName(QUANTS)
-        self._quants = QuantModel()
+        self._quants = model or QuantModel()
         self._is_drawing = False
         self.setModel(self._quants)
-        self.setItemDelegate(_Cells(self))
+        self.setItemDelegate(QuantCells(self))
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -260,7 +260,7 @@ class _Header(QHeaderView):
         paint_words(painter, strong(small(QApplication.font())), inner, title, "soft", alignment(section))
 
 
-class _Cells(QStyledItemDelegate):
+class QuantCells(QStyledItemDelegate):
     """Paints a cell: the quant with its tags, the verdict with its icon, numbers at the right."""
 
     def __init__(self, table: QuantTable) -> None:
@@ -270,24 +270,45 @@ class _Cells(QStyledItemDelegate):
     def sizeHint(self, _option: QStyleOptionViewItem, _index: Index) -> QSize:
         return QSize(theme.px(60), theme.px(_ROW_PX))
 
+    def is_tinted(self, row: Row, *, is_chosen: bool) -> bool:
+        """Whether a row stands out: here the one that is looked at."""
+        return is_chosen
+
+    def words_role(self, row: Row) -> str:
+        """The colour of a row's words."""
+        return "text"
+
+    def paint_quant(self, painter: QPainter, font: QFont, rect: QRect, row: Row, *, is_strong: bool) -> None:
+        """The quant and what stands beside it."""
+        name = strong(font) if is_strong else font
+        used = paint_words(painter, name, rect, row.quant, self.words_role(row))
+        tag_font = small(font)
+        for tag in row.tags:
+            role = "accent" if tag == BEST else "soft"
+            rect = rect.adjusted(used + theme.px(8), 0, 0, 0)
+            used = paint_words(painter, tag_font, rect, tag, role)
+
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         model, font = self._table._quants, QApplication.font()
         row = model.rows[index.row()]
         is_chosen = bool(option.state & QStyle.StateFlag.State_Selected)
         painter.save()
-        self._paint_ground(painter, option, index, is_chosen=is_chosen)
+        self._paint_ground(painter, option, index, row, is_chosen=is_chosen)
         inner = option.rect.adjusted(self._table.padding, 0, -self._table.padding, 0)
         if index.column() == QUANT:
-            _paint_quant(painter, font, inner, row, is_strong=row.is_best or is_chosen)
+            self.paint_quant(painter, font, inner, row, is_strong=row.is_best or is_chosen)
         elif index.column() == VERDICT:
             _paint_verdict(painter, font, inner, row, has_gpu=model.has_gpu)
         else:
-            paint_words(painter, font, inner, row.cells[index.column()], "text", alignment(index.column()))
+            words, side = row.cells[index.column()], alignment(index.column())
+            paint_words(painter, font, inner, words, self.words_role(row), side)
         painter.restore()
 
-    def _paint_ground(self, painter: QPainter, option: QStyleOptionViewItem, index: Index, *, is_chosen: bool) -> None:
+    def _paint_ground(
+        self, painter: QPainter, option: QStyleOptionViewItem, index: Index, row: Row, *, is_chosen: bool
+    ) -> None:
         colours, rect = theme.current(), option.rect
-        if is_chosen:
+        if self.is_tinted(row, is_chosen=is_chosen):
             painter.fillRect(rect, QColor(colours.tint))
         painter.setPen(QColor(colours.border))
         if index.row() < len(self._table._quants.rows) - 1:
@@ -304,16 +325,6 @@ class _Cells(QStyledItemDelegate):
             painter.drawLine(rect.left() + 1, rect.top(), rect.left() + 1, rect.bottom())
         if index.column() == len(COLUMNS) - 1:
             painter.drawLine(rect.right(), rect.top(), rect.right(), rect.bottom())
-
-
-def _paint_quant(painter: QPainter, font: QFont, rect: QRect, row: Row, *, is_strong: bool) -> None:
-    name = strong(font) if is_strong else font
-    used = paint_words(painter, name, rect, row.quant, "text")
-    tag_font = small(font)
-    for tag in row.tags:
-        role = "accent" if tag == BEST else "soft"
-        rect = rect.adjusted(used + theme.px(8), 0, 0, 0)
-        used = paint_words(painter, tag_font, rect, tag, role)
 
 
 def _paint_verdict(painter: QPainter, font: QFont, rect: QRect, row: Row, *, has_gpu: bool) -> None:
