@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from carryon.app.fitting import Fitting
     from carryon.app.hub_access import HubAccess
     from carryon.app.library import Library
+    from carryon.app.workshop import Workshop
+    from carryon.fit.answers import Site
 
 ANSWERS_STOP_S = 1.0
 Made = TypeVar("Made")
@@ -50,6 +52,7 @@ class Services:
     late_downloads: "Late[Downloads]"
     late_library: "Late[Library]"
     late_discovery: "Late[Discovery]"
+    late_workshop: "Late[Workshop]"
     probing: Callable[[], Generator[None, None, Machine]]
 
     @property
@@ -77,6 +80,11 @@ class Services:
         """The models that are on the Hub."""
         return self.late_discovery()
 
+    @property
+    def workshop(self) -> "Workshop":
+        """The runs that make and measure models."""
+        return self.late_workshop()
+
     def end(self) -> None:
         """Stops every job and engine, then closes the stores. Nothing is left running."""
         self.runner.end(ANSWERS_STOP_S)  # first the jobs: an answer whose engine is taken away would count as failed
@@ -85,6 +93,8 @@ class Services:
         self.store.close()
         if downloads := self.late_downloads.if_made:
             downloads.end()
+        if workshop := self.late_workshop.if_made:
+            workshop.end()
         if library := self.late_library.if_made:
             library.close()
         if fitting := self.late_fitting.if_made:
@@ -138,6 +148,20 @@ def build(home: Home, post: Post, engine_command: Sequence[str] = WORKER) -> Ser
 
         return Discovery(home, lambda: access().site())
 
+    def locating() -> "Generator[None, None, Site | None]":
+        machine = yield from probing_for_plan()
+        return fitting().site(machine)
+
+    def make_workshop() -> "Workshop":
+        from carryon.app.preflight import Inspector
+        from carryon.app.workshop import Workshop
+        from carryon.app.workshop_pace import Paces
+        from carryon.app.workshop_store import WorkshopStore
+
+        store = WorkshopStore(home.library)
+        inspector = Inspector(home, access, locating, Paces(store.units_per_s))
+        return Workshop(home, settings, runner, access(), inspector, lambda _: library().refresh(), store)
+
     fitting, access, library = Late(make_fitting), Late(make_access), Late(make_library)
     host = ModelHost(home, settings, runner, engine_command, fitting)
 
@@ -148,5 +172,5 @@ def build(home: Home, post: Post, engine_command: Sequence[str] = WORKER) -> Ser
     host.listen(model_turned)
     return Services(
         home, settings, Store(home.chats), runner, host, fitting, access, Late(make_downloads), library,
-        Late(make_discovery), probing,
+        Late(make_discovery), Late(make_workshop), probing,
     )  # fmt: skip

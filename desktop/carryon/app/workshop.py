@@ -52,9 +52,10 @@ class Workshop:
         access: HubAccess,
         inspector: Inspector,
         made: Callable[[tuple[Path, ...]], object] = lambda _: None,
+        store: WorkshopStore | None = None,
     ) -> None:
         self._runner, self._inspector, self._made = runner, inspector, made
-        self._bench = Bench(home, Terms(access, settings), WorkshopStore(home.library))
+        self._bench = Bench(home, Terms(access, settings), store or WorkshopStore(home.library))
         self._lines = {one.id: _Line(self._run(one)) for one in self._bench.store.runs()}
         self._listeners: list[Listener] = []
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from carryon.ui.library.page import LibraryPage
     from carryon.ui.settings.page import SettingsPage
     from carryon.ui.welcome import WelcomePage
+    from carryon.ui.workshop.page import WorkshopPage
 
 
 class Shell(Protocol):
@@ -84,6 +85,8 @@ class PageStack(QStackedWidget):
             case Page.LIBRARY:
                 self.library.set_use(use)
                 self.library.refresh()
+            case Page.WORKSHOP:
+                self.workshop.refresh()
             case Page.SETTINGS:
                 self.settings.refresh()
         widget = self.widget_of(page)
@@ -109,6 +112,8 @@ class PageStack(QStackedWidget):
                 return self.discover
             case Page.LIBRARY:
                 return self.library
+            case Page.WORKSHOP:
+                return self.workshop
             case Page.FIT:
                 return self.fit
             case Page.SETTINGS:
@@ -156,6 +161,17 @@ class PageStack(QStackedWidget):
         page.discover_wanted.connect(lambda: self._window.show_page(Page.DISCOVER))
         page.notice_wanted.connect(self._window.say)
         self._window.machine.listen(page.set_machine)
+        self.addWidget(page)
+        return page
+
+    @cached_property
+    def workshop(self) -> "WorkshopPage":
+        from carryon.ui.workshop.page import WorkshopPage
+
+        page = WorkshopPage(self._services, self._services.workshop)
+        page.use_wanted.connect(self._window.use)
+        page.library_wanted.connect(lambda: self._window.show_page(Page.LIBRARY))
+        page.notice_wanted.connect(self._window.say)
         self.addWidget(page)
         return page
 

@@ -12,17 +12,19 @@ class Page(Enum):
     CHAT = auto()
     DISCOVER = auto()
     LIBRARY = auto()
+    WORKSHOP = auto()
     FIT = auto()
     SETTINGS = auto()
     DOWNLOADS = auto()
     WELCOME = auto()
 
 
-RAIL_PAGES = (Page.CHAT, Page.DISCOVER, Page.LIBRARY, Page.FIT, Page.SETTINGS)
+RAIL_PAGES = (Page.CHAT, Page.DISCOVER, Page.LIBRARY, Page.WORKSHOP, Page.FIT, Page.SETTINGS)
 RAIL = (
     RailItem(texts.CHAT, "ph.chat-circle-text", "Ctrl+1"),
     RailItem(texts.DISCOVER, "ph.compass", "Ctrl+2"),
     RailItem(texts.LIBRARY, "ph.books", "Ctrl+3"),
+    RailItem(texts.WORKSHOP, "ph.wrench", "Ctrl+4"),
     RailItem(texts.FIT, "ph.gauge", "Ctrl+5"),
     RailItem(texts.SETTINGS, "ph.gear", "Ctrl+6"),
 )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from carryon.fit.plan import Fit
 
 APP = "Carryon"
-CHAT, DISCOVER, LIBRARY, FIT, SETTINGS = "Chat", "Discover", "Library", "Fit", "Settings"
+CHAT, DISCOVER, LIBRARY, WORKSHOP, FIT, SETTINGS = "Chat", "Discover", "Library", "Workshop", "Fit", "Settings"
 
 PART_WORDS = {
     PartKind.WEIGHTS: "weights",
@@ -38,6 +38,7 @@ SHORTCUTS: tuple[tuple[str, str], ...] = (
     ("Ctrl+1", "Chat"),
     ("Ctrl+2", "Discover: find models on the Hub"),
     ("Ctrl+3", "Library: the models on this disk"),
+    ("Ctrl+4", "Workshop: convert, quantize and measure"),
     ("Ctrl+5", "Fit: what this machine can run"),
     ("Ctrl+6 or Ctrl+,", "Settings"),
     ("Ctrl+/", "This list"),

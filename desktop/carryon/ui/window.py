@@ -285,6 +285,7 @@ class Window(QMainWindow):
             "Ctrl+1": lambda: self.show_page(Page.CHAT),
             "Ctrl+2": lambda: self.show_page(Page.DISCOVER),
             "Ctrl+3": lambda: self.show_page(Page.LIBRARY),
+            "Ctrl+4": lambda: self.show_page(Page.WORKSHOP),
             "Ctrl+5": lambda: self.show_page(Page.FIT),
             "Ctrl+6": lambda: self.show_page(Page.SETTINGS),
             "Ctrl+,": lambda: self.show_page(Page.SETTINGS),
