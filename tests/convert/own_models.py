@@ -58,8 +58,15 @@ GPT_OSS = {
     "sliding_window": 32,
     "intermediate_size": 96,
 }
-ENCODER = {"num_key_value_heads": None, "max_position_embeddings": 130, "pad_token_id": 1, "type_vocab_size": 2}
+ENCODER = {
+    "num_key_value_heads": None,
+    "vocab_size": 1024,
+    "max_position_embeddings": 130,
+    "pad_token_id": 1,
+    "type_vocab_size": 2,
+}
 MODERN_BERT = {
+    "vocab_size": 1024,
     "num_key_value_heads": None,
     "local_attention": 16,
     "num_hidden_layers": 5,
