@@ -21,7 +21,6 @@ from PySide6.QtWidgets import QFileDialog, QStackedWidget, QVBoxLayout, QWidget
 from carryon.app.library import LibraryState
 from carryon.app.services import Services
 from carryon.app.workshop_list import Run, Source, Workbench
-from carryon.evaluate.chart import Point
 from carryon.ui.drop import DropSign
 from carryon.ui.widgets.controls import label
 from carryon.ui.widgets.pair import Pair
@@ -30,8 +29,9 @@ from carryon.ui.workshop import run_texts, texts
 from carryon.ui.workshop.command import command_line
 from carryon.ui.workshop.foot import Foot
 from carryon.ui.workshop.form import Form, Matrix, Step
+from carryon.ui.workshop.measured import charting as chart_work
 from carryon.ui.workshop.preflight_view import PreflightView
-from carryon.ui.workshop.presenter import WorkshopPresenter
+from carryon.ui.workshop.presenter import ChartWork, WorkshopPresenter
 from carryon.ui.workshop.run_view import RunView
 from carryon.ui.workshop.source_view import SourceView
 from carryon.ui.workshop.sources import models_of
@@ -51,9 +51,10 @@ class WorkshopPage(QWidget):
     library_wanted = Signal()
 
     def __init__(
-        self, services: Services, bench: Workbench, charts: Callable[[Run], tuple[Point, ...]] = lambda _: ()
+        self, services: Services, bench: Workbench, charting: Callable[[Run], ChartWork] | None = None
     ) -> None:
         super().__init__()
+        charting = charting or (lambda run: chart_work(run, lambda: services.fitting.evaluations))
         self._services = services
         self._drawn_step: Step | None = None
         self._soon = QTimer(self, singleShot=True, interval=DRAWN_AGAIN_MS)
@@ -62,7 +63,7 @@ class WorkshopPage(QWidget):
         self._make_parts()
         self._arrange()
         self._form = Form()
-        self.presenter = WorkshopPresenter(bench, services.runner, services.home.models, self, charts)
+        self.presenter = WorkshopPresenter(bench, services.runner, services.home.models, self, charting)
         self._connect()
         services.library.listen(self._library_turned)
 

@@ -1,6 +1,6 @@
 """What the Workshop page asks and answers: finds out about a source, composes an order, follows the runs. No Qt."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from carryon.ui.workshop.form import Choices, Form, Matrix, ModelHere, Step, in_
 from carryon.ui.workshop.sources import free_bytes_at, models_in, source_of_path, source_of_text
 
 RECENT_KEPT = 6
+ChartWork = Generator[None, None, tuple[Point, ...]]
 
 
 class View(Protocol):
@@ -35,10 +36,11 @@ class WorkshopPresenter:
         runner: Runner,
         models: Path,
         view: View,
-        charts: Callable[[Run], tuple[Point, ...]] = lambda _: (),
+        charting: Callable[[Run], ChartWork],
     ) -> None:
         self._bench, self._runner, self._models, self._view = bench, runner, models, view
-        self._charts_of = charts
+        self._charting = charting
+        self._charted: set[str] = set()
         self._inspecting: Job | None = None
         self._round = 0  # of the preflight: an answer for another source is dropped
         self._opened: list[Source] = []
@@ -205,7 +207,8 @@ class WorkshopPresenter:
         choices = Choices(folder=kept.folder, name=source.name, keeps_middle=kept.keeps_middle, text=kept.text)
         self._show(
             source=source, source_error=None, preflight=None, error=None, may_fetch=False, choices=choices,
-            current="", was_stopped=False, order_error=None,
+            current="", was_stopped=False,
+            is_inspecting=False, order_error=None,
         )  # fmt: skip
 
     def _remember(self, source: Source) -> None:
@@ -273,11 +276,14 @@ class WorkshopPresenter:
     def _runs_turned(self, runs: tuple[Run, ...]) -> None:
         finished = {one.id for one in self.form.runs if isinstance(one.state, FinishedRun)}
         known = {one.id for one in self.form.runs}
-        charts = {one.id: self._chart_of(one) for one in runs if isinstance(one.state, FinishedRun)}
         step = Step.SOURCE if not runs and self.form.step is Step.RUN else self.form.step
-        self._show(runs=in_order(runs), recent=self._recent(runs), charts=charts, step=step)
+        self._show(runs=in_order(runs), recent=self._recent(runs), step=step)
         for run in runs:
-            if isinstance(run.state, FinishedRun) and run.id in known - finished:
+            if not isinstance(run.state, FinishedRun):
+                self._charted.discard(run.id)
+                continue
+            self._chart(run)
+            if run.id in known - finished:
                 self._ended(run, run.state.files)
 
     def _ended(self, run: Run, files: tuple[Path, ...]) -> None:
@@ -286,8 +292,17 @@ class WorkshopPresenter:
             self._show(opening=self.form.opening - {run.id})
             self._view.use(files[-1])
 
-    def _chart_of(self, run: Run) -> tuple[Point, ...]:
-        return self.form.charts.get(run.id) or (self._charts_of(run) if run.order.measures else ())
+    def _chart(self, run: Run) -> None:
+        """Looks up once what was measured."""
+        if not run.order.measures or run.id in self._charted:
+            return
+        self._charted.add(run.id)
+
+        def found(outcome: Outcome) -> None:
+            if isinstance(outcome, Done):
+                self._show(charts={**self.form.charts, run.id: outcome.result})
+
+        self._runner.start(self._charting(run), on_end=found)
 
     def _measure_disk(self) -> None:
         folder = self.form.choices.folder
