@@ -4,6 +4,7 @@ import contextlib
 import math
 from pathlib import Path
 
+import gguf
 import numpy as np
 import pytest
 from own_models import mxfp4_values, say_pooling
@@ -46,12 +47,9 @@ def refusal(family, **more):
 
 def test_codes_of_mxfp4_are_put_in_ggmls_order_and_not_changed():
     chance = np.random.default_rng(0)
-    codes, scales = chance.integers(0, 256, (7, 16), np.uint8), chance.integers(100, 140, (7, 1), np.uint8)
-    blocks = ggml_blocks(codes, scales)
-    import gguf
-
-    theirs = gguf.quants.dequantize(blocks, gguf.GGMLQuantizationType.MXFP4)
-    assert np.array_equal(theirs, mxfp4_values(codes.reshape(1, 7, 1, 16), scales.reshape(1, 7, 1))[0])
+    codes, scales = chance.integers(0, 256, (6, 3, 16), np.uint8), chance.integers(100, 140, (6, 3), np.uint8)
+    theirs = gguf.quants.dequantize(ggml_blocks(codes, scales), gguf.GGMLQuantizationType.MXFP4)
+    assert np.array_equal(theirs, mxfp4_values(codes[None], scales[None])[0])
 
 
 @pytest.mark.parametrize("columns", [slice(None), slice(0, None, 2), slice(1, None, 2)])
@@ -165,6 +163,12 @@ def test_without_a_word_on_pooling_the_mean_is_taken_and_told():
     plan = planned("bert")
     assert plan.settings["bert.pooling_type"] == 1
     assert "mean" in plan.warnings[0]
+
+
+def test_a_decoder_made_for_vectors_says_how_they_become_one(tmp_path):
+    assert "deepseek2.pooling_type" not in planned("deepseek").settings
+    say_pooling(tmp_path, pooling_mode_lasttoken=True)
+    assert planned("deepseek", folder=tmp_path).settings["deepseek2.pooling_type"] == 3
 
 
 @pytest.mark.parametrize(

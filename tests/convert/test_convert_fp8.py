@@ -69,6 +69,16 @@ def test_one_scale_for_each_row_or_for_all(tmp_path, scale_shape, number):
     assert np.array_equal(floats(dequantized(whole).tensors["x.weight"]), expected)
 
 
+def test_scales_that_are_powers_of_two(tmp_path):
+    values, powers = CHANCE.integers(0, 126, (4, 8), np.uint8), np.array([[120, 130]], np.uint8)
+    weights = {"x.weight": ("F8_E4M3", values), "x.weight_scale_inv": ("F8_E8M0", powers)}
+    write_safetensors(tmp_path / "model.safetensors", weights)
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    told = Config({"quantization_config": {"weight_block_size": [4, 4]}})
+    source = dequantized(Checkpoint(tmp_path, told, open_checkpoint(tmp_path).tensors)).tensors["x.weight"]
+    assert np.array_equal(floats(source), E4M3[values] * np.repeat([[2.0**-7, 2.0**3]], 4, 1))
+
+
 def test_experts_in_one_tensor_have_blocks_of_their_own(tmp_path):
     whole, values, scales = stored(tmp_path, (3, 5, 6), (3, 2, 2), block=[4, 4])
     spread = np.repeat(np.repeat(scales, 4, 1), 4, 2)[:, :5, :6]

@@ -20,6 +20,7 @@ from carryon.convert.checkpoint import Checkpoint, Number, Rows, Source
 from carryon.convert.config import Config
 from carryon.convert.encode import Bytes, Floats, to_floats
 
+SCALES = (Number.F32, Number.BF16, Number.F16, Number.F64, Number.F8_E8M0)
 SUFFIXES = ("_scale_inv", "_scale")
 # Scales of what flows through the model, which only matter to programs that compute in 8 bits.
 OF_ACTIVATIONS = re.compile(r"\.(input_scale|input_scale_ub|activation_scale|activation_scale_inv|[qkv]_scale)$")
@@ -74,7 +75,8 @@ class Dequantized:
     def rows(self, which: Rows) -> Bytes:
         """float32 rows as bytes, (n_rows, 4 x width)."""
         values = E4M3[self.weight.rows(which)]
-        values *= self._scales(which)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is no number is counted as it is written
+            values *= self._scales(which)
         return values.view(np.uint8)
 
     def _scales(self, which: Rows) -> Floats:
@@ -143,7 +145,7 @@ def _bound(weight: Source, scale: Source, block: tuple[int, int] | None) -> Dequ
     """The weight with its scales, after looking that they fit: blocks, rows, or one for all."""
     if len(weight.shape) < 2:
         raise BadFile(f"{weight.name} is stored in 8 bits, but is no matrix.", DOWNLOAD_AGAIN)
-    if scale.number not in (Number.F32, Number.BF16, Number.F16, Number.F64):
+    if scale.number not in SCALES:
         raise Unsupported(f"{scale.name} is stored as {scale.number.name}, which no scale is.", LOOK_FOR_GGUF)
     *outer, n_rows, width = weight.shape
     sizes = [(n_rows, width), (1, width)] if block is None else [block]
@@ -164,4 +166,7 @@ def _numbers(which: Rows, n_rows: int) -> NDArray[np.intp]:
 
 def _all_floats(source: Source) -> Floats:
     """Scales are at most a 32nd of their weights' bytes (blocks) or one for each row, so they are read whole."""
-    return to_floats(source.rows(slice(None)), source.number).reshape(-1)
+    rows = source.rows(slice(None)).reshape(-1)
+    if source.number is Number.F8_E8M0:  # a power of two: the byte is its exponent, 127 stands for 0
+        return np.ldexp(np.float32(1), rows.astype(np.int32) - 127)
+    return to_floats(rows, source.number)

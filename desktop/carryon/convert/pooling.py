@@ -9,6 +9,7 @@ from gguf.constants import PoolingType
 from carryon.base.errors import BadFile, Unsupported
 from carryon.convert.advice import DOWNLOAD_AGAIN, LOOK_FOR_GGUF
 from carryon.convert.config import Config, read_json, read_json_list
+from carryon.convert.write import Setting
 
 MODULES = "modules.json"
 # llama.cpp's name for each way; the keys are those of older files and the words those of newer ones.
@@ -33,6 +34,13 @@ class Pooling:
 
     number: int
     warnings: tuple[str, ...] = ()
+
+
+def pooling_settings(folder: Path, architecture: str) -> dict[str, Setting]:
+    """For a model of any architecture: nothing unless it was made for vectors, as Qwen3-Embedding was."""
+    if not (folder / MODULES).is_file():
+        return {}
+    return {f"{architecture}.pooling_type": read_pooling(folder).number}
 
 
 def read_pooling(folder: Path) -> Pooling:

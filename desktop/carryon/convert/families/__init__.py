@@ -27,6 +27,7 @@ from carryon.convert.families import (
 )
 from carryon.convert.fp8 import GROWN, dequantized, is_fp8
 from carryon.convert.plan import FamilyPlan
+from carryon.convert.pooling import pooling_settings
 from carryon.convert.provenance import provenance_of
 
 Planner = Callable[[Checkpoint], FamilyPlan]
@@ -64,4 +65,5 @@ def plan_of(checkpoint: Checkpoint) -> FamilyPlan:
     plan = FAMILIES[name](dequantized(checkpoint))
     if is_fp8(checkpoint):
         plan = replace(plan, warnings=(*plan.warnings, GROWN))
-    return replace(plan, settings={**card_settings(checkpoint.folder), **plan.settings})
+    said = {**card_settings(checkpoint.folder), **pooling_settings(checkpoint.folder, plan.architecture)}
+    return replace(plan, settings={**said, **plan.settings})
