@@ -171,7 +171,8 @@ def test_the_commands_know_every_word_of_the_line():
 
 
 def test_an_adapter_is_merged_file_by_file():
-    form = with_choices(replace(FORM, source=replace(FOLDER, adapter=Path("/lora"))), quants=frozenset(["Q6_K", "Q8_0"]))
+    merged = replace(FORM, source=replace(FOLDER, adapter=Path("/lora")))
+    form = with_choices(merged, quants=frozenset(["Q6_K", "Q8_0"]))
     first, second = command_line(form).split(" && ")
     assert first == f"carryon merge {FOLDER.place} /lora --to q8_0 --out /out/Smol-Q8_0.gguf"
     assert second.endswith("--to q6_k --out /out/Smol-Q6_K.gguf")
