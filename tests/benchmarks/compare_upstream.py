@@ -27,7 +27,7 @@ from carryon.convert.upstream.fetching import fetching
 
 # What may differ by intent: who wrote it, what it is called, and what ours says more or only when it matters.
 PASSED_OVER = ("general.", "carryon.", "tokenizer.", "GGUF.")
-_ERRORS = tuple(f"{one}:" for one in ["Exception", "KeyError", "ValueError", "TypeError", "AttributeError", "NotImplementedError"])
+_ERRORS = ("Exception:", "KeyError:", "ValueError:", "TypeError:", "AttributeError:", "NotImplementedError:")
 PEER = """
 import json, runpy, sys, traceback
 folder, jobs = sys.argv[1:]
