@@ -2,7 +2,7 @@
 
 import pytest
 
-from carryon.fit.quality import Grade, kv_quality_of, quality_of
+from carryon.fit.quality import Grade, kv_quality_of, measured_quality, quality_of
 from carryon.gguf.mix import QUANTS
 from carryon.gguf.quants import KvType
 
@@ -62,3 +62,12 @@ def test_every_kind_of_kv_cache_has_a_grade_and_eight_bits_cost_next_to_nothing(
     assert kv_quality_of(KvType.F16).grade is Grade.ORIGINAL
     assert kv_quality_of(KvType.Q4_0).grade.value > kv_quality_of(KvType.Q5_1).grade.value
     assert kv_quality_of(KvType.Q5_0).kl_divergence is None
+
+
+@pytest.mark.parametrize(
+    ("divergence", "grade"), [(0.0, Grade.ORIGINAL), (0.0131, Grade.VERY_GOOD), (0.9, Grade.BROKEN)]
+)
+def test_measured_figures_are_graded_as_typical_ones_are(divergence, grade):
+    quality = measured_quality(0.012, divergence, "F16")
+    assert (quality.grade, quality.perplexity_rise, quality.measured_against) == (grade, 0.012, "F16")
+    assert not quality_of("Q4_K_M").measured_against

@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS evaluation (
     PRIMARY KEY (fingerprint, text_sha256, base)
 );
 """
-_ALL = "SELECT path, fields FROM evaluation ORDER BY when_s DESC"
+_ALL = "SELECT fields FROM evaluation ORDER BY when_s DESC"
 # what was compared with something else says more than what was not, or only with itself; then the latest counts
 _ORDER = " ORDER BY base IN ('', fingerprint), when_s DESC"
 _AT_PATH = "SELECT fields FROM evaluation WHERE path = ? AND size_bytes = ? AND mtime_ns = ?" + _ORDER
@@ -88,7 +88,7 @@ class Evaluations:
 
     def all(self) -> tuple[Measured, ...]:
         """Everything, the latest first; whether the files are still there is not asked."""
-        kept = (from_json(fields) for _, fields in self._rows(_ALL))
+        kept = (from_json(fields) for (fields,) in self._rows(_ALL))
         return tuple(one for one in kept if one)
 
     def measured_quality(self, path: Path) -> Quality | None:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ lost: perplexity, KL divergence, how often both would say the same, speed and me
 definitions are those of llama.cpp's llama-perplexity. The figures are kept, and
 “carryon fit” and the Fit page show them.
 
-{texts.OWN_TEXT_IS_BETTER}
+{textwrap.fill(texts.OWN_TEXT_IS_BETTER, 90)}
 """
 _EXAMPLES = """\
 examples:

@@ -1,7 +1,7 @@
 """From logits to perplexity and divergence, in llama-perplexity's definitions: numpy in blocks that stay in the cache.
 
-Source of the definitions: llama.cpp 0c1e57098, tools/perplexity/perplexity.cpp (perplexity_v2's and kl_divergence's
-sums); tests/worker/test_worker_perplexity.py computes all of it a second time, plainly.
+Source of the definitions: llama.cpp 0c1e57098, tools/perplexity/perplexity.cpp (process_logits,
+log_softmax); tests/worker/test_worker_perplexity.py computes all of it a second time, plainly.
 """
 
 import math

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from fakes.fits import GB, fit
 
+from carryon.fit.quality import measured_quality
 from carryon.ui.quant_rows import COLUMNS, bare_row, memory_header, more_text, row_of, shown_fits
 
 
@@ -22,6 +23,12 @@ def test_what_is_here_and_what_goes_on_stand_beside_the_quant():
 def test_a_larger_mix_has_the_quality_of_the_type_under_it():
     plain, larger = row_of(fit("Q4_K_M"), ""), row_of(fit("UD-Q4_K_XL"), "")
     assert larger.cells[-1] == plain.cells[-1] != "—"
+
+
+def test_what_was_measured_stands_in_place_of_what_is_typical():
+    typical = fit("Q4_K_M", path="/m.gguf")
+    measured = replace(typical.candidate, measured=measured_quality(0.012, 0.0131, "F16"))
+    assert row_of(replace(typical, candidate=measured), "").cells[-1] == "measured: +1.2 % perplexity, KL 0.013"
 
 
 def test_of_a_bare_row_only_the_size_is_known():
