@@ -138,12 +138,17 @@ class Sizer:
             )
 
     def _written_bare(self) -> Path:
-        """Windows would take the room of the whole model for a sparse tail: there the model itself is read."""
+        """The copy; the model itself where none can be made (a limit on the size of files, a disk of FAT), and on
+        Windows, which would take the room of the whole model for a sparse tail.
+        """
+        path, itself = self._folder / "bare.gguf", self.parts[0]
         if os.name == "nt":
-            return self.parts[0]
-        path = self._folder / "bare.gguf"
+            return itself
         tail_bytes = sum(padded_bytes(one.size_bytes) for one in self.tensors.values())
-        self._outline.write_bare(path, self.headers[0].architecture, tail_bytes)
+        try:
+            self._outline.write_bare(path, self.headers[0].architecture, tail_bytes)
+        except OSError:
+            return itself
         return path
 
     def _check(self, wish: Wish) -> None:
@@ -177,7 +182,7 @@ class Sizer:
                 f"{self._source.name} has rows that {wish.quant} cannot store, and nothing near it can.",
                 "Choose another type.",
             )
-        if "regex" in said.lower():
+        if "regular expression" in said:
             return BadInput("The engine does not understand a name's expression.", "Write it without look-arounds.")
         return refusal(refusal_of_load(self.parts, self._log), LoadRequest(str(self._source)))
 
