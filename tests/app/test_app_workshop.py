@@ -1,6 +1,8 @@
 """The workshop's queue: one run at a time, cancelled at once, resumed at the first stage that is not whole."""
 
+import hashlib
 import time
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -8,6 +10,7 @@ from fakes.main_thread import MainThread
 from fakes.workshop_bench import bench_of, everything_in, folder_source, inspector_of, order_of
 from model_folders import write_folder
 
+from carryon.app.evaluations import Evaluations
 from carryon.app.hub_access import HubAccess
 from carryon.app.workshop import Workshop
 from carryon.app.workshop_list import (
@@ -71,7 +74,7 @@ def state(workshop, id):
     return next((one.state for one in workshop.now if one.id == id), None)
 
 
-def ends(workshop, main, id, wait_s=60):
+def ends(workshop, main, id, wait_s=180):
     main.run_until(lambda: not isinstance(state(workshop, id), Waiting | Working), wait_s)
     return state(workshop, id)
 
@@ -244,6 +247,28 @@ def test_the_file_in_between_stays_where_it_is_wanted(workshop, main, model, tmp
     id = workshop.start(order_of(model, tmp_path / "out", "Q4_K_M", keeps_middle=True))
     assert isinstance(ends(workshop, main, id), FinishedRun)
     assert everything_in(tmp_path / "out") == ["tiny-BF16.gguf", "tiny-Q4_K_M.gguf"]
+
+
+def test_an_importance_matrix_is_made_from_a_text_and_told_in_the_file(workshop, main, tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("The model lies on the GPU, or in RAM where it does not fit. " * 50)
+    id = workshop.start(order_of(folder_source(), tmp_path / "out", "IQ2_M", imatrix_text=text))
+    assert isinstance(ends(workshop, main, id), FinishedRun)
+    assert [one.kind.value for one in workshop.now[0].stages] == ["convert", "imatrix", "quantize"]
+    fields = read_header(tmp_path / "out" / "guide-IQ2_M.gguf").fields
+    assert hashlib.sha256(text.read_bytes()).hexdigest() in fields.values()
+    assert everything_in(tmp_path / "out") == ["guide-IQ2_M.gguf"]
+
+
+def test_what_a_type_lost_is_measured_and_kept(carryon_home, workshop, main, tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("The model lies on the GPU, or in RAM where it does not fit. " * 50)
+    id = workshop.start(order_of(folder_source(), tmp_path / "out", "BF16", "Q4_0", measures=True, text=text))
+    assert isinstance(ends(workshop, main, id), FinishedRun)
+    with closing(Evaluations(carryon_home.library)) as kept:
+        found = kept.of(tmp_path / "out" / "guide-Q4_0.gguf")
+    assert found.kl_divergence > 0
+    assert found.base_quant == "BF16"
 
 
 def test_a_gguf_file_is_quantized(workshop, main, tmp_path):

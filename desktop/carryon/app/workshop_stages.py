@@ -33,8 +33,8 @@ from carryon.gguf.header import read_header
 from carryon.hub.names import Reference, repo_id_of
 from carryon.hub.repository import opening
 from carryon.hub.staging import INDEX, small_files, weight_files
-from carryon.quantize.job import quantizing
-from carryon.quantize.request import QuantizeRequest
+from carryon.quantize.job import making_imatrix, quantizing
+from carryon.quantize.request import ImatrixRequest, QuantizeRequest
 
 __all__ = ["Job", "Terms", "doing", "units_of"]
 
@@ -173,8 +173,10 @@ def _provenance(job: Job) -> Provenance | None:
 
 
 def _making_imatrix(job: Job) -> StageWork:
-    yield None
-    raise Unsupported("Importance matrices cannot be made yet.", "Give one that is there already.")
+    text = job.places.order.imatrix_text
+    assert text is not None
+    made = yield from making_imatrix(ImatrixRequest(job.places.base, text, job.places.imatrix), job.log_path)
+    return made.notices
 
 
 def _quantizing(stage: Stage, job: Job) -> StageWork:
