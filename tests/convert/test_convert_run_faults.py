@@ -89,6 +89,17 @@ def test_a_source_that_vanishes_meanwhile_is_told(shards, target):
     assert "config.json was changed" in refused(work, target, BadFile)
 
 
+def test_whatever_fails_a_source_that_has_changed_is_the_reason(folder, target):
+    def verify(_path, _n_tensors):
+        yield None
+        os.utime(folder / "model.safetensors", ns=(1, 1))
+        raise ValueError("mmap length is greater than file size")
+
+    recipe = prepare(open_checkpoint(folder), OutType.F16)
+    means = Means(stamp_of(folder).check, verify)
+    assert "model.safetensors was changed" in refused(written(recipe, target, means), target, BadFile)
+
+
 def test_files_that_no_conversion_reads_may_change(folder):
     stamp = stamp_of(folder)
     (folder / "model.gguf").write_bytes(b"new")

@@ -4,7 +4,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -14,17 +14,19 @@ from carryon.base.errors import NoRoom
 from carryon.base.files import disk_errors, whole_file
 from carryon.base.jobs import Progress
 from carryon.base.units import bytes_text
+from carryon.convert.card import card_settings
 from carryon.convert.checkpoint import Checkpoint, open_checkpoint
 from carryon.convert.encode import BY_NUMPY, Halves
 from carryon.convert.families import plan_of
 from carryon.convert.forms import MXFP4_FILE_TYPE, GgmlType, OutType
+from carryon.convert.naming import functional_name
 from carryon.convert.plan import FamilyPlan, Packed, Tensor
 from carryon.convert.provenance import Provenance, provenance_of
 from carryon.convert.sampling import sampling_settings
 from carryon.convert.stamp import stamp_of
 from carryon.convert.streaming import Piece, pieces
 from carryon.convert.syncing import Syncing
-from carryon.convert.tokenizer import read_vocabulary
+from carryon.convert.tokenizer import Trial, read_vocabulary
 from carryon.convert.write import Setting, TensorInfo, header_bytes, padding
 
 NEWS_EVERY_S = 0.05
@@ -103,7 +105,7 @@ def written(recipe: Recipe, target: Path, means: Means) -> Generator[Progress | 
     yield Progress(0, recipe.size_bytes)
     _check_room(target, recipe.size_bytes)
     broken: list[str] = []
-    with whole_file(target) as out:
+    with whole_file(target) as out, _told_by(means.check_source):
         yield from _filling(out, recipe, means, broken)
         out.flush()
         means.check_source()
@@ -114,22 +116,38 @@ def written(recipe: Recipe, target: Path, means: Means) -> Generator[Progress | 
     return Converted(target, recipe.size_bytes, len(recipe.tensors), recipe.out_type, warnings)
 
 
+@contextmanager
+def _told_by(check_source: Callable[[], None]) -> Iterator[None]:
+    """Whatever fails, a source that has changed meanwhile is the reason that is told."""
+    try:
+        yield
+    except Exception:
+        check_source()
+        raise
+
+
 def part_of(target: Path) -> Path:
     """Where a file lies until it is whole (carryon.base.files)."""
     return target.with_name(target.name + ".part")
 
 
 def prepare(
-    checkpoint: Checkpoint, out_type: OutType, name: str = "", provenance: Provenance | None = None
+    checkpoint: Checkpoint,
+    out_type: OutType,
+    name: str = "",
+    provenance: Provenance | None = None,
+    trial: Trial | None = None,
 ) -> Recipe:
-    """Everything that can be known without reading weights. Raises BadFile or Unsupported."""
+    """Everything that can be known without reading weights; `trial` is for read_vocabulary.
+
+    Raises BadFile or Unsupported.
+    """
     plan = plan_of(checkpoint)
-    vocabulary = read_vocabulary(checkpoint.words_folder, checkpoint.config, plan.n_vocab)
+    vocabulary = read_vocabulary(checkpoint.words_folder, checkpoint.config, plan.n_vocab, trial)
     tensors = [(TensorInfo(one.name, one.shape, _form(one, out_type)), one) for one in plan.tensors]
     infos = [info for info, _ in tensors]
-    general = {**_general(name or checkpoint.name, plan, out_type), **sampling_settings(checkpoint.folder)}
-    origin = (provenance or provenance_of(checkpoint.folder)).settings()
-    settings = {**general, **origin, **plan.settings, **vocabulary.settings()}
+    general = _general(functional_name(name or checkpoint.name, vocabulary), plan, out_type)
+    settings = {**general, **_said_of(checkpoint.folder, provenance), **plan.settings, **vocabulary.settings()}
     warnings = (*plan.warnings, *vocabulary.warnings, *_odd_widths(infos, out_type))
     return Recipe(header_bytes(settings, infos), tensors, warnings, out_type)
 
@@ -152,6 +170,12 @@ def size_label(n_values: int) -> str:
             count = n_values / step
             return f"{count:.0f}{letter}" if count >= 10 else f"{count:.1f}{letter}"
     return f"{n_values / 1e3:.0f}K"
+
+
+def _said_of(folder: Path, provenance: Provenance | None) -> dict[str, Setting]:
+    """What the files beside the weights say of the model, and where it came from."""
+    origin = provenance or provenance_of(folder)
+    return {**card_settings(folder), **sampling_settings(folder), **origin.settings()}
 
 
 def _general(name: str, plan: FamilyPlan, out_type: OutType) -> dict[str, Setting]:

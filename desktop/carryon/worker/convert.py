@@ -11,7 +11,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # several threads multiply a
 
 import numpy as np
 
-from carryon.base.jobs import Progress
+from carryon.base.jobs import Progress, aside
 from carryon.convert.adapter import open_adapter
 from carryon.convert.checkpoint import Checkpoint, open_checkpoint
 from carryon.convert.encode import BY_NUMPY, Halves
@@ -23,6 +23,7 @@ from carryon.worker.capi import symbol
 from carryon.worker.check import check
 from carryon.worker.pickled import unpickle_here
 from carryon.worker.task import serve
+from carryon.worker.tokens import token_warnings, trial_of
 
 Work = Generator[Progress | None, None, dict[str, Any]]
 # the processor's own instructions first; the second of each lies in a library that Windows lets us look into
@@ -56,7 +57,8 @@ def _converting(request: ConvertRequest) -> Work:
     stamp = stamp_of(*folders)
     checkpoint, warnings = _opened(request)
     yield None
-    recipe = prepare(checkpoint, request.out_type, request.name, request.provenance)
+    trial = trial_of(checkpoint.words_folder, request.name or checkpoint.name)
+    recipe = prepare(checkpoint, request.out_type, request.name, request.provenance, trial)
     means = Means(stamp.check, _verifier(checkpoint.words_folder), ggml_halves())
     converted = yield from written(recipe, request.target, means)
     return encode_result(replace(converted, warnings=(*warnings, *converted.warnings)))
@@ -76,7 +78,7 @@ def _verifier(folder: Path) -> Verify:
 
     def verify(path: Path, n_tensors: int) -> Generator[Progress | None, None, tuple[str, ...]]:
         yield from check(path, n_tensors)
-        return ()
+        return (yield from aside(lambda: token_warnings(path, folder)))
 
     return verify
 
