@@ -8,14 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import tiny_gguf
+from fakes import tiny_gguf, tiny_moe
 from fakes.guide_quants import quantized
 from fakes.unsure_models import unsure_model
 
 from carryon.base.errors import BadInput
 from carryon.base.jobs import drained
+from carryon.evaluate import texts
+from carryon.evaluate.figures import decode
 from carryon.evaluate.job import evaluating
-from carryon.evaluate.request import EvaluateRequest, Task
+from carryon.evaluate.request import EvaluateRequest, Task, encode
+from carryon.worker import evaluate as worker
 from carryon.worker.evaluate import chunks_of, grouped
 from carryon.worker.perplexity import Rows, Scores
 from carryon.worker.reader import pieces
@@ -206,3 +209,31 @@ def test_the_figures_equal_a_plain_computation(pair, tmp_path):
     assert compared.kl_error == pytest.approx(kl.std() / np.sqrt(len(kl) - 1), rel=1e-3)
     assert compared.rms_probability_change == pytest.approx(np.sqrt(np.square(change).mean()), rel=1e-3)
     assert compared.same_top == pytest.approx((p.argmax(1) == q.argmax(1)).mean(), abs=0.03)
+
+
+def test_where_memory_is_short_the_base_reads_again_and_the_figures_are_the_same(tmp_path, monkeypatch):
+    base = unsure_model(tmp_path / "base.gguf")
+    others = [unsure_model(tmp_path / f"{seed}.gguf", seed=seed) for seed in (2, 3)]
+    text = tmp_path / "text.txt"
+    text.write_text(TEXT, encoding="utf-8")
+    paths = tuple(map(str, (base, *others)))
+    task = Task(paths, ("F16", "a", "b"), str(text), N_CTX, 2, 1, 0, measures_speed=False)
+    news = []
+    together = decode(drained(worker.evaluate(encode(task)), news.append))
+    monkeypatch.setattr(worker, "_usable_bytes", lambda: 0)
+    apart = decode(drained(worker.evaluate(encode(task)), news.append))
+    assert apart.models == together.models
+    assert together.notices == ()
+    assert apart.notices == (texts.READINGS.format(n=2),)
+    assert (news[-1].done, news[-1].total) == (2 * N_CTX * 4, 2 * N_CTX * 4)
+
+
+@pytest.mark.parametrize("made", [tiny_gguf.windowed_model, tiny_gguf.recurrent_model, tiny_moe.expert_model])
+def test_other_kinds_of_models_are_measured_too(tmp_path, made):
+    path, text = made(tmp_path / "model.gguf"), tmp_path / "text.txt"
+    text.write_text(TEXT, encoding="utf-8")
+    paths = (str(path), str(path))
+    task = Task(paths, ("F16", "again"), str(text), 64, 2, 1, 0, measures_speed=False)
+    base, again = decode(drained(worker.evaluate(encode(task)))).models
+    assert 1 < base.perplexity == again.perplexity
+    assert again.comparison.kl_divergence == 0

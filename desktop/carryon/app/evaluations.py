@@ -35,8 +35,8 @@ CREATE TABLE IF NOT EXISTS evaluation (
 );
 """
 _ALL = "SELECT fields FROM evaluation ORDER BY when_s DESC"
-# what was compared with something else says more than what was not, or only with itself; then the latest counts
-_ORDER = " ORDER BY base IN ('', fingerprint), when_s DESC"
+# what was compared says more than what was not; then the latest counts
+_ORDER = " ORDER BY base = '', when_s DESC"
 _AT_PATH = "SELECT fields FROM evaluation WHERE path = ? AND size_bytes = ? AND mtime_ns = ?" + _ORDER
 _OF_FILE = "SELECT fields FROM evaluation WHERE fingerprint = ?" + _ORDER
 
@@ -63,11 +63,12 @@ class Evaluations:
             self._db.close()
 
     def keep(self, evaluation: Evaluation) -> None:
-        """Keeps all figures of an evaluation; of one file, text and base only the latest."""
+        """Keeps all figures of an evaluation; of one file, text and base only the latest, of none with itself."""
         try:
             base = fingerprint(evaluation.base.path)
             rows = [_row(evaluation.base, base, "")]
-            rows += [_row(one, fingerprint(one.path), base) for one in evaluation.others]
+            others = ((one, fingerprint(one.path)) for one in evaluation.others)
+            rows += [_row(one, own, base) for one, own in others if own != base]
         except BadFile:  # somebody moved a file meanwhile
             log.warning("what was measured could not be kept", exc_info=True)
             return
@@ -94,7 +95,7 @@ class Evaluations:
     def measured_quality(self, path: Path) -> Quality | None:
         """What the Fit page shows of a file; None where it was never compared with another."""
         found = self.of(path)
-        if found is None or found.base is None or found.kl_divergence is None or found.base == found.path:
+        if found is None or found.base is None or found.kl_divergence is None:
             return None
         return measured_quality(found.perplexity_rise, found.kl_divergence, found.base_quant or found.base.stem)
 

@@ -11,12 +11,6 @@ _SAMPLE_BYTES = 64 << 10
 _SAMPLES = 16  # spread over the rest; two quants of one size differ in every block of their weights
 
 
-def size_bytes_of(path: Path) -> int:
-    """Of all parts of the model together. Raises BadFile."""
-    with disk_errors(path):
-        return sum(part.stat().st_size for part in parts_of(path))
-
-
 def fingerprint(path: Path) -> str:
     """A SHA-256 over the sizes, the first bytes and 16 samples of each part: 1.3 MB are read. Raises BadFile."""
     digest = hashlib.sha256()

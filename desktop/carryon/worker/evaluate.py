@@ -40,8 +40,11 @@ def evaluate(told: dict[str, Any]) -> Generator[Progress | None, None, dict[str,
     tokens = base.model.vocabulary.tokens(text.content, add_special=True)
     groups = grouped([_size_bytes(one) for one in task.models], _usable_bytes(), one_by_one=task.n_gpu_layers != 0)
     measuring = _Measuring(task, opener, text.content, tokens, len(groups))
-    for others in groups:
-        yield from measuring.beside(base, others)
+    try:
+        for others in groups:
+            yield from measuring.beside(base, others)
+    finally:
+        measuring.close()
     notices = tuple(_notices(task, base, len(groups)))
     answer = Answer(measuring.figures, text.sha256, f"llama.cpp {version()}", notices)
     base.free()
@@ -63,6 +66,10 @@ class _Measuring:
     def figures(self) -> tuple[Figures, ...]:
         """In the order of the task."""
         return tuple(self._found[index] for index in range(len(self._task.models)))
+
+    def close(self) -> None:
+        """Ends its threads."""
+        self._rows.close()
 
     def beside(self, base: Subject, indices: Sequence[int]) -> _News:
         """Reads the whole text with the base and some of the others. Raises AppError."""

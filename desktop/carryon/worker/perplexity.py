@@ -101,10 +101,6 @@ class Scores:
         return self.perplexity * self._nll.error
 
     @property
-    def kl_divergence(self) -> float:
-        return self._kl.mean
-
-    @property
     def is_finite(self) -> bool:
         return math.isfinite(self._nll.mean) and math.isfinite(self._kl.mean if self._kl.count else 0.0)
 
