@@ -6,7 +6,6 @@ from fakes.workbench import FakeWorkbench
 
 from carryon.ui.workshop.page import WorkshopPage
 
-
 MOVED = ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "OLLAMA_MODELS")
 
 

@@ -230,6 +230,13 @@ def test_the_chart_is_told_in_words_and_figures():
     assert "Q4_K_M: 1.1 GB, lost 0.031, 34.0 tokens/s" in run_texts.chart_spoken(workbench.points())
 
 
+def test_sizes_have_the_unit_of_the_largest():
+    assert run_texts.size_unit(workbench.points()) == (1e9, "Size, GB")
+    small = tuple(replace(one, size_bytes=one.size_bytes // 1000) for one in workbench.points())
+    assert run_texts.size_unit(small) == (1e6, "Size, MB")
+    assert run_texts.size_unit([replace(small[0], size_bytes=900)]) == (1.0, "Size, bytes")
+
+
 def test_a_speed_that_was_not_measured_is_a_dash():
     slow = (*workbench.points(), replace(workbench.points()[0], tokens_per_s=None, quant="Q2_K", loss=1.0))
     assert any(row[3] == "—" for row in run_texts.chart_rows(slow))

@@ -19,7 +19,6 @@ from carryon.ui.workshop import run_texts as texts
 
 _HEIGHT_PX, _ROW_PX, _LEAST_COLUMN_PX = 300, 34, 84
 _LEAST_DOT_PX, _MOST_DOT_PX, _BASE_DOT_PX = 9, 21, 15
-_GB = 1e9
 _ROOM = 0.14  # around the outermost dots, of the range
 _NUMBERS = (1, 2, 3)
 
@@ -136,15 +135,16 @@ def draw(plot: Any, points: Sequence[Point]) -> None:
     colours = theme.current()
     plot.clear()
     plot.setBackground(QColor(colours.surface))
-    for side, words in (("bottom", texts.SIZE_AXIS), ("left", texts.LOSS_AXIS)):
+    unit, size_words = texts.size_unit(points)
+    for side, words in (("bottom", size_words), ("left", texts.LOSS_AXIS)):
         _dress_axis(plot.getAxis(side), words)
     plot.showGrid(x=True, y=True, alpha=0.12)
-    _set_range(plot, points)
+    _set_range(plot, points, unit)
     front = sorted((one for one in points if one.is_on_front), key=lambda one: one.size_bytes)
-    plot.plot([one.size_bytes / _GB for one in front], [one.loss for one in front], pen=_pen(colours.accent, 2))
+    plot.plot([one.size_bytes / unit for one in front], [one.loss for one in front], pen=_pen(colours.accent, 2))
     for one in points:
-        plot.addItem(_dot(one, points))
-        plot.addItem(_name(one))
+        plot.addItem(_dot(one, points, unit))
+        plot.addItem(_name(one, unit))
 
 
 def _dress_axis(axis: Any, words: str) -> None:
@@ -157,14 +157,14 @@ def _dress_axis(axis: Any, words: str) -> None:
     axis.setLabel(words, color=colours.soft, **{"font-size": f"{theme.px(12)}px"})
 
 
-def _set_range(plot: Any, points: Sequence[Point]) -> None:
-    sizes, losses = [one.size_bytes / _GB for one in points], [one.loss for one in points]
+def _set_range(plot: Any, points: Sequence[Point], unit: float) -> None:
+    sizes, losses = [one.size_bytes / unit for one in points], [one.loss for one in points]
     width, height = max(sizes) - min(sizes) or max(sizes), max(losses) or 1.0
     plot.setXRange(max(0.0, min(sizes) - width * _ROOM), max(sizes) + width * _ROOM, padding=0)
     plot.setYRange(-height * _ROOM, max(losses) + height * _ROOM, padding=0)
 
 
-def _dot(one: Point, points: Sequence[Point]) -> Any:
+def _dot(one: Point, points: Sequence[Point], unit: float) -> Any:
     """Larger is faster; the base is a diamond; what another file beats is hollow."""
     import pyqtgraph
 
@@ -172,7 +172,7 @@ def _dot(one: Point, points: Sequence[Point]) -> Any:
     colour = QColor(colours.text if one.is_base else colours.accent)
     filling = colour if one.is_on_front or one.is_base else QColor(colours.surface)
     return pyqtgraph.ScatterPlotItem(
-        [one.size_bytes / _GB], [one.loss], symbol="d" if one.is_base else "o", size=theme.px(_side_of(one, points)),
+        [one.size_bytes / unit], [one.loss], symbol="d" if one.is_base else "o", size=theme.px(_side_of(one, points)),
         pen=pyqtgraph.mkPen(colour, width=2), brush=filling,
     )  # fmt: skip
 
@@ -186,7 +186,7 @@ def _side_of(one: Point, points: Sequence[Point]) -> float:
     return _LEAST_DOT_PX + share * (_MOST_DOT_PX - _LEAST_DOT_PX)
 
 
-def _name(one: Point) -> Any:
+def _name(one: Point, unit: float) -> Any:
     """Under the line nothing can lie, so the names of its dots stand there; the others stand above."""
     import pyqtgraph
 
@@ -194,7 +194,7 @@ def _name(one: Point) -> Any:
     made = pyqtgraph.TextItem(one.quant, color=QColor(theme.current().text), anchor=anchor)
     font: QFont = small(QApplication.font())
     made.setFont(font)
-    made.setPos(one.size_bytes / _GB, one.loss)
+    made.setPos(one.size_bytes / unit, one.loss)
     return made
 
 

@@ -23,7 +23,7 @@ CHART_NOTE = (
 )
 CHART_COLUMNS = ("File", "Size", "Quality lost", "Tokens/s", "Among these files")
 BASE, ON_FRONT, BEATEN = "the base", "on the line", "beaten"
-SIZE_AXIS, LOSS_AXIS = "Size, GB", "Quality lost (KL divergence)"
+LOSS_AXIS = "Quality lost (KL divergence)"
 
 _STAGES = {
     StageKind.DOWNLOAD: ("Download", "Downloading"),
@@ -163,6 +163,12 @@ def _chart_row(point: Point) -> tuple[str, ...]:
 def _speed(tokens_per_s: float | None) -> str:
     """The title of the column says what it is."""
     return speed_text(tokens_per_s).removesuffix(" tokens/s")
+
+
+def size_unit(points: Sequence[Point]) -> tuple[float, str]:
+    """Bytes in a step of the axis of sizes, and its words: one unit for all."""
+    largest = max(one.size_bytes for one in points)
+    return next((step, f"Size, {name}") for step, name in ((1e9, "GB"), (1e6, "MB"), (1.0, "bytes")) if largest >= step)
 
 
 def chart_spoken(points: Sequence[Point]) -> str:
