@@ -10,10 +10,11 @@ import gguf
 import numpy as np
 import psutil
 import pytest
-from model_folders import CONFIG, random_weights, stored, write_folder, write_json, write_sparse
+from model_folders import CONFIG, random_weights, stored, write_folder, write_json, write_safetensors, write_sparse
 
 from carryon.base.errors import BadFile, EngineCrashed, Unsupported
 from carryon.base.jobs import Progress, drained
+from carryon.convert.checkpoint import PickledWeights, open_checkpoint
 from carryon.convert.forms import OutType
 from carryon.convert.job import ConvertRequest, VerifyRequest, converting, decode_request, encode_request, verifying
 from carryon.convert.provenance import Provenance
@@ -47,7 +48,7 @@ def is_as_before(target):
     return [one.name for one in target.parent.iterdir()] == ["m.gguf"] and target.read_bytes() == b"the old one"
 
 
-@pytest.mark.parametrize("out_type", OutType, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("out_type", [OutType.F16, OutType.Q8_0], ids=lambda kind: kind.name)
 def test_the_process_writes_what_the_work_itself_writes(tmp_path, folder, target, log, out_type):
     news = []
     converted = drained(converting(ConvertRequest(folder, target, out_type, "Tiny"), log), news.append)
@@ -90,6 +91,69 @@ def test_a_file_of_others_is_looked_at_in_the_same_way(tmp_path, folder, log):
     assert drained(verifying(VerifyRequest(path, 20, folder), log)) == ()
     with pytest.raises(BadFile, match="20 tensors instead of 21"):
         drained(verifying(VerifyRequest(path, 21, folder), log))
+
+
+def test_an_adapter_is_merged_while_its_base_is_read(tmp_path, folder, target, log):
+    a, b = np.random.default_rng(2).standard_normal((2, 4, 64), np.float32)
+    adapter = write_adapter(tmp_path / "adapter", "model.layers.1.mlp.up_proj", a, np.tile(b.T, (2, 1))[:96])
+    drained(converting(ConvertRequest(folder, target, OutType.F32, adapter=adapter), log))
+    plain = drained(convert(folder, tmp_path / "plain.gguf", OutType.F32)).path
+    ours, base = ({one.name: one.data for one in gguf.GGUFReader(path).tensors} for path in (target, plain))
+    changed = [name for name in base if not np.array_equal(base[name], ours[name])]
+    assert changed == ["blk.1.ffn_up.weight"]
+    added = 2 * np.tile(b.T, (2, 1))[:96] @ a
+    assert np.allclose(ours[changed[0]] - base[changed[0]], added, atol=1e-5)
+
+
+def write_adapter(folder, module, a, b):
+    """A LoRA of rank 4 and alpha 8 for one module."""
+    folder.mkdir()
+    write_json(folder / "adapter_config.json", {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "bias": "none"})
+    names = {"A": a, "B": b}
+    start = f"base_model.model.{module}.lora_"
+    write_safetensors(
+        folder / "adapter_model.safetensors",
+        {f"{start}{half}.weight": ("F32", np.ascontiguousarray(values)) for half, values in names.items()},
+    )
+    return folder
+
+
+@pytest.mark.slow
+def test_pickled_weights_become_the_same_file(tmp_path, folder, target, log):
+    torch = pytest.importorskip("torch")
+    drained(converting(ConvertRequest(folder, tmp_path / "safe.gguf", OutType.F16, "Tiny"), log))
+    (folder / "model.safetensors").unlink()
+    weights = {name: torch.from_numpy(values.view(np.int16)).view(torch.bfloat16)
+               for name, (_, values) in random_weights(CONFIG).items()}  # fmt: skip
+    names, places = list(weights), {}
+    for shard in (1, 2):
+        file = f"pytorch_model-{shard:05}-of-00002.bin"
+        mine = names[shard - 1 :: 2]
+        torch.save({name: weights[name] for name in mine}, folder / file)
+        places |= dict.fromkeys(mine, file)
+    write_json(folder / "pytorch_model.bin.index.json", {"weight_map": places})
+    drained(converting(ConvertRequest(folder, target, OutType.F16, "Tiny"), log))
+    ours, safe = ({one.name: bytes(one.data) for one in gguf.GGUFReader(path).tensors}
+                  for path in (target, tmp_path / "safe.gguf"))  # fmt: skip
+    assert ours == safe
+    (folder / "pytorch_model-00002-of-00002.bin").unlink()
+    with pytest.raises(BadFile, match=r"00002-of-00002\.bin is missing"):
+        open_checkpoint(folder)
+
+
+def test_pickled_weights_are_refused_where_nothing_reads_them(folder):
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(PickledWeights, match="can hold programs") as caught:
+        open_checkpoint(folder)
+    assert "carryon[torch]" in caught.value.hint
+
+
+@pytest.mark.parametrize("place", ["../m.bin", "m.txt", 7])
+def test_an_index_of_pickles_points_to_files_of_the_folder_only(folder, place):
+    (folder / "model.safetensors").unlink()
+    write_json(folder / "pytorch_model.bin.index.json", {"weight_map": {"a": place}})
+    with pytest.raises(BadFile, match="no file of this folder"):
+        open_checkpoint(folder)
 
 
 def test_cancelling_is_quick_and_leaves_nothing(large, target, log):

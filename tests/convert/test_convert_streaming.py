@@ -1,14 +1,16 @@
 """Pieces come in the file's order whatever the threads do, and a plan that breaks its word makes no file."""
 
+import math
 import threading
 import time
+import tracemalloc
 
 import gguf
 import numpy as np
 import pytest
 
 from carryon.base.jobs import drained
-from carryon.convert.checkpoint import Number
+from carryon.convert.checkpoint import Number, SourceTensor
 from carryon.convert.forms import GgmlType, OutType
 from carryon.convert.plan import Computed, Made, Packed, Part, Stored
 from carryon.convert.run import Means, Recipe, written
@@ -90,6 +92,23 @@ def test_every_kind_of_tensor():
         "packed.weight": packed.tobytes(),
         "norm.weight": (source.values + 1).astype(np.float16).tobytes(),
     }
+
+
+@pytest.mark.parametrize("form", [GgmlType.F32, GgmlType.BF16, GgmlType.Q8_0], ids=lambda form: form.name)
+def test_a_stack_of_experts_takes_no_more_memory_than_some_blocks(tmp_path, form):
+    """Sixteen matrices of 16 MB, a tensor of 268 MB, of zeros that take no room on the disk."""
+    file, shape = tmp_path / "experts", (2048, 4096)
+    size_bytes = 2 * math.prod(shape)
+    with file.open("wb") as out:
+        out.truncate(16 * size_bytes)
+    sources = [SourceTensor(f"expert.{one}", Number.BF16, shape, file, one * size_bytes) for one in range(16)]
+    tensor = planned(Stored("experts.weight", (16, *shape), tuple(map(Part, sources))), form)
+    tracemalloc.start()
+    n_bytes = sum(len(piece.content) for piece in pieces([tensor], n_threads=2) if piece)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert n_bytes == tensor[0].size_bytes
+    assert peak_bytes < 50_000_000
 
 
 def test_closing_ends_the_threads():
