@@ -32,11 +32,21 @@ def llama_1b_q4_k_m(quantize_tool: Path) -> Path:
     return target
 
 
-def _write_f16(path: Path) -> None:
+def llama_1b_f16(n_layers: int = LAYERS) -> Path:
+    """The same in half floats (2.2 GB), or fewer of its layers; made once."""
+    target = cache() / f"random-llama-1.1b-{n_layers}-layers-F16.gguf"
+    if not target.exists():
+        part = target.with_suffix(".part")
+        _write_f16(part, n_layers)
+        part.rename(target)
+    return target
+
+
+def _write_f16(path: Path, n_layers: int = LAYERS) -> None:
     random = np.random.default_rng(7)
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name("Random Llama 1.1B")
-    writer.add_block_count(LAYERS)
+    writer.add_block_count(n_layers)
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(HIDDEN)
     writer.add_feed_forward_length(FFN)
@@ -46,7 +56,7 @@ def _write_f16(path: Path) -> None:
     writer.add_rope_dimension_count(HIDDEN // HEADS)
     writer.add_vocab_size(VOCAB)
     _copy_vocabulary(writer)
-    for name, shape in _shapes():
+    for name, shape in _shapes(n_layers):
         weights = random.standard_normal(shape, dtype=np.float32) * 0.02
         writer.add_tensor(name, weights.astype(np.float16) if len(shape) == 2 else weights + 1)
     writer.write_header_to_file()
@@ -55,14 +65,14 @@ def _write_f16(path: Path) -> None:
     writer.close()
 
 
-def _shapes() -> list[tuple[str, tuple[int, ...]]]:
+def _shapes(n_layers: int) -> list[tuple[str, tuple[int, ...]]]:
     kv = HIDDEN // HEADS * KV_HEADS
     shapes: list[tuple[str, tuple[int, ...]]] = [
         ("token_embd.weight", (VOCAB, HIDDEN)),
         ("output_norm.weight", (HIDDEN,)),
         ("output.weight", (VOCAB, HIDDEN)),
     ]
-    for layer in range(LAYERS):
+    for layer in range(n_layers):
         shapes += [
             (f"blk.{layer}.attn_norm.weight", (HIDDEN,)),
             (f"blk.{layer}.attn_q.weight", (HIDDEN, HIDDEN)),

@@ -18,6 +18,7 @@ class Doing(StrEnum):
     LOADING = "while it loaded the model"
     WORKING = "while it was working"
     PLANNING = "while it worked out what the model needs"
+    MAKING = "while it was making the file"
 
 
 class Refusal(EngineRefused):
@@ -61,11 +62,15 @@ def _death(exit_code: int | None) -> str:
 
 def _after_death(exit_code: int | None, doing: Doing) -> str:
     if exit_code in (-signal.SIGKILL, 137):
+        if doing is Doing.MAKING:
+            return "Close other programs and try again."
         return "Close other programs, or load it with a shorter context or a smaller model."
     if exit_code == -signal.SIGILL:
         return "Set the engine up again for this processor: python3 packaging/bootstrap.py --from-source."
     if doing is Doing.PLANNING:
         return "The instant estimate stands without it. If loading fails as well, get the file again."
+    if doing is Doing.MAKING:
+        return "Try again. If it happens twice, get the source again; the log of this run has what was said last."
     if doing is Doing.LOADING:
         return "Get the file again or from another source. If it worked before, try fewer GPU layers."
     return "Load the model again. If it happens twice, try fewer GPU layers or a fresh copy of the file."

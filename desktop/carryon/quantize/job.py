@@ -6,6 +6,7 @@ from pathlib import Path
 from carryon.base.errors import BadFile, BadInput
 from carryon.base.files import disk_errors
 from carryon.base.jobs import Progress
+from carryon.engine.reasons import Doing
 from carryon.engine.task import command_of, running
 from carryon.gguf.split import parts_of
 from carryon.quantize import words
@@ -41,7 +42,7 @@ def quantizing(request: QuantizeRequest, log_path: Path) -> Generator[Progress |
             "n_threads": request.n_threads,
             "requantizes": request.requantizes,
         }
-        result = yield from running(command_of("quantize"), asked, log_path)
+        result = yield from running(command_of("quantize"), asked, log_path, Doing.MAKING)
         give_name(part, request.target)
     size = size_of(result["size"])
     return Quantized(
@@ -59,7 +60,7 @@ def making_imatrix(request: ImatrixRequest, log_path: Path) -> Generator[Progres
     for one in (request.model, request.text):
         _refuse_same(one, request.target)
     with fresh_part(request.target) as part:
-        result = yield from running(command_of("imatrix"), imatrix_json(request, part), log_path)
+        result = yield from running(command_of("imatrix"), imatrix_json(request, part), log_path, Doing.MAKING)
         give_name(part, request.target)
     return ImatrixMade(
         request.target, result["n_chunks"], result["n_tokens"], result["perplexity"], tuple(result["notices"])
