@@ -140,15 +140,25 @@ def test_a_shard_that_is_missing_on_the_hub_is_named(hub, carryon_home, tmp_path
     assert "model-00002-of-00002.safetensors" in found.findings[0].message
 
 
-def test_pickles_are_refused_before_anything_is_fetched(hub, carryon_home, tmp_path):
+def test_pickles_of_a_repository_are_refused_before_anything_is_fetched(hub, carryon_home, tmp_path):
     folder = write_folder(tmp_path / "m")
     (folder / "model.safetensors").unlink()
     (folder / "pytorch_model.bin").write_bytes(bytes(100_000))
     serve(hub, folder, "acme/old")
     found = inspected(carryon_home, Source(SourceKind.REPOSITORY, "acme/old"))
     assert not found.can_run
-    assert found.findings[0].subject is Subject.WEIGHTS
+    assert (found.findings[0].subject, found.findings[0].level) == (Subject.WEIGHTS, Level.BAD)
     assert hub.sent_bytes("pytorch_model") == 0
+
+
+def test_pickles_that_pytorch_can_read_are_a_note_here(carryon_home, tmp_path):
+    pytest.importorskip("torch")
+    folder = write_folder(tmp_path / "m")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    found = inspected(carryon_home, folder_source(folder))
+    assert (found.findings[0].level, found.converter) == (Level.NOTE, Converter.OURS)
+    assert found.targets
+    assert found.can_run
 
 
 def test_no_answer_is_an_error_with_a_next_step(hub, carryon_home):

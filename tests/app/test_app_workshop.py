@@ -251,7 +251,7 @@ def test_the_file_in_between_stays_where_it_is_wanted(workshop, main, model, tmp
 
 def test_an_importance_matrix_is_made_from_a_text_and_told_in_the_file(workshop, main, tmp_path):
     text = tmp_path / "text.txt"
-    text.write_text("The model lies on the GPU, or in RAM where it does not fit. " * 50)
+    text.write_text("The model lies on the GPU, or in RAM where it does not fit. " * 70)
     id = workshop.start(order_of(folder_source(), tmp_path / "out", "IQ2_M", imatrix_text=text))
     assert isinstance(ends(workshop, main, id), FinishedRun)
     assert [one.kind.value for one in workshop.now[0].stages] == ["convert", "imatrix", "quantize"]
@@ -262,7 +262,7 @@ def test_an_importance_matrix_is_made_from_a_text_and_told_in_the_file(workshop,
 
 def test_what_a_type_lost_is_measured_and_kept(carryon_home, workshop, main, tmp_path):
     text = tmp_path / "text.txt"
-    text.write_text("The model lies on the GPU, or in RAM where it does not fit. " * 50)
+    text.write_text("The model lies on the GPU, or in RAM where it does not fit. " * 70)
     id = workshop.start(order_of(folder_source(), tmp_path / "out", "BF16", "Q4_0", measures=True, text=text))
     assert isinstance(ends(workshop, main, id), FinishedRun)
     with closing(Evaluations(carryon_home.library)) as kept:

@@ -13,6 +13,7 @@ from carryon.convert.checkpoint import Number
 from carryon.convert.forms import OutType
 from carryon.convert.preflight import direct_size, examining, write_sketch
 from carryon.convert.run import Recipe, convert
+from carryon.convert.splitting import QWEN2
 from carryon.gguf.shape import read_shape
 
 
@@ -110,3 +111,16 @@ def test_damaged_files_are_errors_and_no_crashes(tmp_path, name):
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(BadFile, match=r"no config\.json"):
         examined(tmp_path)
+
+
+@pytest.mark.slow
+def test_cuts_that_no_table_names_are_found_by_trial(tmp_path):
+    folder = write_folder(tmp_path / "m")
+    told = json.loads((folder / "tokenizer.json").read_text())
+    cuts = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    regex = {"type": "Split", "pattern": {"Regex": f"(?:{QWEN2})"}, "behavior": "Isolated", "invert": False}
+    told["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [regex, cuts]}
+    (folder / "tokenizer.json").write_text(json.dumps(told))
+    found = examined(folder)
+    assert isinstance(found.recipe, Recipe)
+    assert any("found by trial" in one for one in found.recipe.warnings)

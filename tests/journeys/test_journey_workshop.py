@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from fakes.fakehub import Blob, FakeHub
-from fakes.workshop_bench import GUIDE, bench_of, everything_in, folder_source, made, order_of
+from fakes.workshop_bench import GUIDE, bench_of, everything_in, folder_source, inspector_of, made, order_of
 
 from carryon.app.workshop import Workshop
 from carryon.app.workshop_list import FinishedRun, Interrupted, Source, SourceKind
@@ -112,7 +112,7 @@ def test_the_next_start_shows_what_was_interrupted(carryon_home, tmp_path):
         time.sleep(0.005)
     kill(process)
     runner = Runner(lambda call: call())
-    workshop = Workshop(carryon_home, None, runner, None, None)
+    workshop = Workshop(carryon_home, None, runner, None, inspector_of(carryon_home))
     assert [type(one.state) for one in workshop.now] == [Interrupted]
     workshop.begin()
     while list(tmp_path.glob("out/.carryon/*/*.part")):

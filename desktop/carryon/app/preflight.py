@@ -5,6 +5,7 @@ What the files tell is found once and remembered while they stay the same; the f
 
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from carryon.app.preflight_words import (
     disk_finding,
     estimate_finding,
     file_findings,
+    is_pickled_and_readable,
     memory_finding,
     source_findings,
     time_finding,
@@ -51,6 +53,7 @@ from carryon.quantize.sizes import sizing
 
 _USUAL = "Q4_K_M"  # what disk and time are told for where nothing fits
 _REMEMBERED = 8
+_LEFT_AFTER_S = 3600.0
 # What the process takes beside a tensor: numpy, the vocabulary, the engine's library.
 _BASE_BYTES = 300_000_000
 # llama_model_quantize holds a tensor as float32 and its result, in slabs of so many bytes at most (llama-quant.cpp,
@@ -96,9 +99,13 @@ class Inspector:
         targets = tuple(_target(one, fits.get(one.quant), is_best=one.quant == best) for one in told.sizes)
         return self._summed_up(told, targets, site, folder or self._home.models)
 
-    def clear(self) -> None:
-        """Removes what killed processes left in the cache."""
-        shutil.rmtree(self._cache, ignore_errors=True)
+    def tidying(self) -> Generator[None, None, None]:
+        """Removes what killed processes left in the cache; what is younger may be another Carryon's."""
+        for one in self._cache.glob("*"):
+            yield None
+            with suppress(OSError):
+                if time.time() - one.stat().st_mtime > _LEFT_AFTER_S:
+                    shutil.rmtree(one)
 
     @property
     def _cache(self) -> Path:
@@ -128,7 +135,7 @@ class Inspector:
         )  # fmt: skip
 
     def _telling_of_folder(self, source: Source, folder: Path) -> Generator[None, None, Told]:
-        examined = yield from examining(folder, source.name)
+        examined = yield from examining(folder, source.name, adapter=source.adapter)
         return (yield from self._told_of(examined, source, folder))
 
     def _telling_of_repository(self, source: Source) -> Generator[None, None, Told]:
@@ -141,7 +148,7 @@ class Inspector:
         with self._stage() as stage:
             weights = yield from staging(site, repo, stage)
             provenance = Provenance(repo.repo_id, repo.commit)
-            examined = yield from examining(stage, source.name, provenance)
+            examined = yield from examining(stage, source.name, provenance, source.adapter)
             told = yield from self._told_of(examined, source, stage, is_here=False)
         needed = (*weights, *small_files(repo.files))
         download_bytes = sum(one.size_bytes for one in needed)
@@ -151,7 +158,7 @@ class Inspector:
         self, examined: Examined, source: Source, folder: Path, *, is_here: bool = True
     ) -> Generator[None, None, Told]:
         """What was examined, with the sizes of all types where a file can be made."""
-        converter, weights = converter_of(examined), examined.weights
+        converter, weights = converter_of(examined, is_here=is_here), examined.weights
         header = _header_of(examined.recipe, source.name) if isinstance(examined.recipe, Recipe) else None
         findings = tuple(source_findings(examined, header, is_here))
         told = Told(
@@ -166,7 +173,10 @@ class Inspector:
             return replace(
                 told, n_parameters=shape.n_params, sizes=sizes, shape=shape, middle_bytes=examined.recipe.size_bytes
             )
-        if converter is Converter.UPSTREAM:
+        if is_pickled_and_readable(examined) and is_here:
+            size_bytes = sum(one.stat().st_size for one in _pickles(folder))
+            told = replace(told, source_bytes=size_bytes, n_parameters=size_bytes // 2)
+        if converter is not Converter.IMPOSSIBLE:
             return (yield from _estimated(told, folder))
         return told
 
@@ -240,6 +250,10 @@ def _with_imatrix_where_needed(path: Path, quants: Sequence[str]) -> Generator[N
     seeing = (yield from sizing(path, [Wish(one, awaits_imatrix=True) for one in blind])) if blind else ()
     better = {one.quant: replace(one, needs_imatrix=True) for one in seeing}
     return [better.get(one.quant, one) for one in plain]
+
+
+def _pickles(folder: Path) -> list[Path]:
+    return sorted(folder.glob("pytorch_model*.bin")) or sorted((*folder.glob("*.bin"), *folder.glob("*.pth")))
 
 
 def _estimated(told: Told, folder: Path) -> Generator[None, None, Told]:

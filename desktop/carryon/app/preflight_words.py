@@ -1,11 +1,13 @@
 """What a preflight says: one finding for each question, with the next step where something is in the way."""
 
+import importlib.util
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from carryon.app.workshop_list import Converter, Finding, Level, Subject
 from carryon.base.errors import AppError, Unsupported
 from carryon.base.units import bytes_text, memory_text
+from carryon.convert.checkpoint import PickledWeights
 from carryon.convert.compressed import Way
 from carryon.convert.preflight import Examined, Weights
 from carryon.convert.run import Recipe
@@ -31,8 +33,13 @@ def source_findings(examined: Examined, header: Header | None, is_here: bool) ->
         yield template_finding(header)
 
 
-def converter_of(examined: Examined) -> Converter:
-    """Who can make the file: llama.cpp's own converter only where ours says that it does not know how."""
+def converter_of(examined: Examined, *, is_here: bool = True) -> Converter:
+    """Who can make the file: llama.cpp's own converter only where ours says that it does not know how.
+
+    PyTorch's files are read where they lie here, and never downloaded.
+    """
+    if is_here and is_pickled_and_readable(examined):
+        return Converter.OURS
     if isinstance(examined.weights, AppError) or _wants_original(examined):
         return Converter.IMPOSSIBLE
     if isinstance(examined.recipe, Recipe) and examined.architecture in KNOWN:
@@ -41,6 +48,11 @@ def converter_of(examined: Examined) -> Converter:
     if errors and all(isinstance(one, Unsupported) for one in errors) and examined.is_known_upstream:
         return Converter.UPSTREAM
     return Converter.IMPOSSIBLE
+
+
+def is_pickled_and_readable(examined: Examined) -> bool:
+    """Whether the weights are PyTorch's and PyTorch is here, which reads them without running what is in them."""
+    return isinstance(examined.weights, PickledWeights) and importlib.util.find_spec("torch") is not None
 
 
 def file_findings(header: Header, quant: str, is_quantized: bool) -> Iterator[Finding]:
@@ -104,14 +116,16 @@ def time_finding(duration_s: float | None, is_measured: bool, download_bytes: in
 
 def estimate_finding() -> Finding:
     """The table of targets is no promise."""
-    return Finding(
-        Subject.WEIGHTS, Level.NOTE, "The sizes of the types are estimates by its config.json; they are exact where "
-        "Carryon converts itself.",
-    )  # fmt: skip
+    return Finding(Subject.WEIGHTS, Level.NOTE, "The sizes of the types are estimates, by its config.json.")
 
 
 def _weights(examined: Examined, is_here: bool) -> Finding:
     weights = examined.weights
+    if is_here and is_pickled_and_readable(examined):
+        return Finding(
+            Subject.WEIGHTS, Level.NOTE, "Its weights are PyTorch files, which Carryon reads without running what is "
+            "in them; what they hold shows when they are read.",
+        )  # fmt: skip
     if isinstance(weights, AppError):
         return _bad(Subject.WEIGHTS, weights)
     if _wants_original(examined) and isinstance(examined.architecture, AppError):

@@ -71,6 +71,7 @@ class Workshop:
 
     def begin(self) -> None:
         """Removes what killed runs left half. For after the first frame."""
+        self._runner.start(self._inspector.tidying(), lane=Lane.DISK)
         for line in self._lines.values():
             if isinstance(line.run.state, Interrupted | FailedRun):
                 self._runner.start(tidying(line.run.id, line.run.order), lane=Lane.DISK)

@@ -123,7 +123,7 @@ def _fetched(stage: Stage, wish: DownloadWish, job: Job) -> Generator[Working | 
 def _converting(stage: Stage, job: Job) -> StageWork:
     """To a target, or to the file in between; by us where we can, else by llama.cpp's own converter."""
     places = job.places
-    examined = yield from examining(places.source, places.order.name)
+    examined = yield from examining(places.source, places.order.name, adapter=places.order.source.adapter)
     out_type = DIRECT[stage.quant] if stage.quant else examined.out_type
     target = places.made(stage.quant) if stage.quant else places.middle_of(out_type)
     match converter_of(examined):

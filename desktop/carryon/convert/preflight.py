@@ -3,6 +3,7 @@
 The folder may be one of hub/staging.py, where files have their true sizes and hold nothing but their headers.
 """
 
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
@@ -12,16 +13,19 @@ from typing import TypeVar
 from carryon.base.errors import AppError, Unsupported
 from carryon.base.files import disk_errors, grow_sparse
 from carryon.base.jobs import aside
+from carryon.convert.adapter import open_adapter
 from carryon.convert.checkpoint import Checkpoint, Number, open_checkpoint
 from carryon.convert.compressed import Compression, compression_of
 from carryon.convert.config import Config, read_json
 from carryon.convert.families import plan_of
 from carryon.convert.forms import OutType
+from carryon.convert.merging import merged
 from carryon.convert.plan import Packed
 from carryon.convert.provenance import Provenance
 from carryon.convert.run import Recipe, form_of, prepare
 from carryon.convert.upstream.architectures import known as known_upstream
 from carryon.convert.write import padding
+from carryon.engine.task import command_of, running
 
 T = TypeVar("T")
 _FLOATS = (Number.F64, Number.F32, Number.F16, Number.BF16)
@@ -50,8 +54,11 @@ class Examined:
     out_type: OutType = OutType.BF16  # of the recipe: the one that later quantizing starts from
 
 
-def examining(folder: Path, name: str, provenance: Provenance | None = None) -> Generator[None, None, Examined]:
-    """Work that reads config, tokenizer and headers. `name` is what the model shall be called.
+def examining(
+    folder: Path, name: str, provenance: Provenance | None = None, adapter: Path | None = None
+) -> Generator[None, None, Examined]:
+    """Work that reads config, tokenizer and headers. `name` is what the model shall be called, `adapter` a PEFT folder
+    that shall be merged into it.
 
     Raises BadFile where the folder holds no model at all.
     """
@@ -61,7 +68,7 @@ def examining(folder: Path, name: str, provenance: Provenance | None = None) -> 
     found = Examined(
         class_name, class_name in known_upstream(), None if isinstance(compression, AppError) else compression, _NOTHING
     )  # fmt: skip
-    checkpoint = yield from _tried(lambda: open_checkpoint(folder))
+    checkpoint = yield from _tried(lambda: _opened(folder, adapter))
     if isinstance(checkpoint, AppError):
         if not config:
             raise checkpoint
@@ -71,7 +78,40 @@ def examining(folder: Path, name: str, provenance: Provenance | None = None) -> 
     if isinstance(plan, AppError):
         return replace(found, architecture=plan)
     recipe = yield from _tried(lambda: prepare(checkpoint, found.out_type, name, provenance))
+    if isinstance(recipe, Unsupported):  # perhaps of cuts that only a trial in the engine can name
+        recipe = yield from _prepared_by_trial(checkpoint, found.out_type, name, provenance, plan.n_vocab)
     return replace(found, architecture=plan.architecture, recipe=recipe)
+
+
+def _opened(folder: Path, adapter: Path | None) -> Checkpoint:
+    checkpoint = open_checkpoint(folder)
+    return merged(checkpoint, open_adapter(adapter)) if adapter else checkpoint
+
+
+def _prepared_by_trial(
+    checkpoint: Checkpoint, out_type: OutType, name: str, provenance: Provenance | None, n_vocab: int
+) -> Generator[None, None, Recipe | AppError]:
+    asked = {
+        "folder": str(checkpoint.folder), "words_folder": str(checkpoint.words_folder), "n_vocab": n_vocab,
+        "name": name or checkpoint.name,
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="carryon-", ignore_cleanup_errors=True) as scratch:
+        work = running(command_of("cuts"), asked, Path(scratch) / "cuts.log")
+        try:
+            while True:
+                next(work)
+                yield None
+        except StopIteration as end:
+            named = end.value["splitting"]
+        except AppError as error:
+            return error
+        finally:
+            work.close()
+    return (
+        yield from _tried(
+            lambda: prepare(checkpoint, out_type, name, provenance, lambda one: int(one.words.splitting != named))
+        )
+    )
 
 
 def weights_of(checkpoint: Checkpoint) -> Weights:

@@ -21,6 +21,7 @@ from carryon.hub.site import Site
 FIRST_BYTES = 1 << 15  # the header of a shard of a dozen layers has fewer
 LARGEST_HEADER_BYTES = 100_000_000  # the format's own limit (github.com/huggingface/safetensors)
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+_CARD = "README.md"  # a model file says its licence
 _SMALL = (".json", ".txt", ".model", ".jinja", ".tiktoken")
 _LARGE_JSON = frozenset(("tokenizer.json", "vocab.json", INDEX, "added_tokens.json"))
 _FOLDERS = ("", "additional_chat_templates", "1_Pooling")
@@ -75,7 +76,8 @@ def read_start(site: Site, repo: Repo, file: RepoFile) -> bytes:
 def _is_small(file: RepoFile) -> bool:
     folder, _, name = file.path.rpartition("/")
     most_bytes = _LARGEST_BYTES if name in _LARGE_JSON else _LARGEST_OTHER_BYTES
-    return folder in _FOLDERS and name.endswith(_SMALL) and file.size_bytes <= most_bytes
+    is_read = name.endswith(_SMALL) or file.path == _CARD
+    return folder in _FOLDERS and is_read and file.size_bytes <= most_bytes
 
 
 def _named_in(index: bytes | None) -> frozenset[str]:
