@@ -118,6 +118,16 @@ def probing_for_plan() -> Generator[None, None, Machine]:
     return (yield from begin(only_for_gpus=True))
 
 
+def importing_workshop() -> Generator[None, None, None]:
+    """The workshop's modules, hundreds of them, on a thread that nobody waits for: to make it is quick then."""
+    yield None
+    import carryon.app.preflight
+    import carryon.app.workshop_store
+
+    yield None
+    import carryon.app.workshop  # noqa: F401
+
+
 def build(home: Home, post: Post, engine_command: Sequence[str] = WORKER) -> Services:
     """Makes everything for this home; `post` carries calls to the main thread, `engine_command` starts an engine."""
     settings = SettingsFile(home.settings)

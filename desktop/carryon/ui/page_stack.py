@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QStackedWidget, QWidget
 from carryon.app.download_list import DownloadWish
 from carryon.app.host import LoadWish
 from carryon.app.services import Services
+from carryon.app.workshop_list import Source
 from carryon.hardware.machine import MemoryUse
 from carryon.ui.chat.page import ChatPage
 from carryon.ui.drop import let_models_through
@@ -23,7 +24,7 @@ from carryon.ui.pages import Page
 if TYPE_CHECKING:
     from carryon.ui.discover.page import DiscoverPage
     from carryon.ui.fit.page import FitPage
-    from carryon.ui.jobs.page import DownloadsList
+    from carryon.ui.jobs.page import JobsList
     from carryon.ui.library.page import LibraryPage
     from carryon.ui.settings.page import SettingsPage
     from carryon.ui.welcome import WelcomePage
@@ -53,6 +54,12 @@ class Shell(Protocol):
     def download(self, wish: DownloadWish) -> None: ...
 
     def show_downloads(self) -> None: ...
+
+    def show_log(self, file: Path | None = None) -> None: ...
+
+    def show_runs(self) -> None: ...
+
+    def open_in_workshop(self, source: Source, measures: bool = False) -> None: ...
 
     def show_machine(self) -> None: ...
 
@@ -103,6 +110,12 @@ class PageStack(QStackedWidget):
             case Page.LIBRARY:
                 self.library.set_use(use)
 
+    def show_runs(self) -> None:
+        """The last step of the Workshop, where there is a run."""
+        from carryon.ui.workshop.form import Step
+
+        self.workshop.presenter.go(Step.RUN)
+
     def widget_of(self, page: Page) -> QWidget:
         """The page itself; makes it if it was never open."""
         match page:
@@ -119,7 +132,7 @@ class PageStack(QStackedWidget):
             case Page.SETTINGS:
                 return self.settings
             case Page.DOWNLOADS:
-                return self.downloads
+                return self.jobs
             case Page.WELCOME:
                 return self.welcome
 
@@ -145,6 +158,7 @@ class PageStack(QStackedWidget):
         page.settings_wanted.connect(lambda: self._window.show_page(Page.SETTINGS))
         page.use_wanted.connect(self._window.use)
         page.fit_wanted.connect(self._window.show_fit)
+        page.workshop_wanted.connect(self._window.open_in_workshop)
         page.notice_wanted.connect(self._window.say)
         self._window.machine.listen(page.set_machine)
         self._services.downloads.listen(page.show_downloads)
@@ -159,6 +173,7 @@ class PageStack(QStackedWidget):
         page.use_wanted.connect(self._window.use)
         page.fit_wanted.connect(self._window.show_fit)
         page.discover_wanted.connect(lambda: self._window.show_page(Page.DISCOVER))
+        page.workshop_wanted.connect(self._window.open_in_workshop)
         page.notice_wanted.connect(self._window.say)
         self._window.machine.listen(page.set_machine)
         self.addWidget(page)
@@ -176,11 +191,13 @@ class PageStack(QStackedWidget):
         return page
 
     @cached_property
-    def downloads(self) -> "DownloadsList":
-        from carryon.ui.jobs.page import DownloadsList
+    def jobs(self) -> "JobsList":
+        from carryon.ui.jobs.page import JobsList
 
-        page = DownloadsList(self._services.downloads)
+        page = JobsList(self._services.downloads, self._services.workshop)
         page.use_wanted.connect(self._window.use)
+        page.log_wanted.connect(self._window.show_log)
+        page.workshop_wanted.connect(self._window.show_runs)
         page.discover_wanted.connect(lambda: self._window.show_page(Page.DISCOVER))
         page.notice_wanted.connect(self._window.say)
         self.addWidget(page)

@@ -38,7 +38,7 @@ class StatusBar(QFrame):
         self._tokens_per_s: float | None = None
         self._shown_sign: tuple[str, str] | None = None
         self.use: MemoryUse | None = None
-        self.downloads_button: QPushButton | None = None
+        self.jobs_button: QPushButton | None = None
         self._ram = Meter()
         self._vram: list[Meter] = []
         self._model = ShortenedButton()
@@ -73,11 +73,11 @@ class StatusBar(QFrame):
         self._tokens_per_s = tokens_per_s
         self._draw()
 
-    def show_downloads(self, queue: "Queue") -> "JobsRing":
-        """Adds the ring of downloads and returns it: what it opens is the window's business."""
+    def show_jobs(self, queue: "Queue") -> "JobsRing":
+        """Adds the ring of jobs and returns it: what it opens is the window's business."""
         from carryon.ui.jobs.ring import JobsRing
 
-        ring = self.downloads_button = JobsRing(queue)
+        ring = self.jobs_button = JobsRing(queue)
         self._row.insertWidget(self._row.indexOf(self._model), ring)
         return ring
 

@@ -13,8 +13,10 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMainWindow, QVBoxLayout
 from carryon.app.download_list import DownloadWish
 from carryon.app.host import LoadedModel, LoadWish, ModelState
 from carryon.app.models import ModelFile, guide
-from carryon.app.services import Services
+from carryon.app.services import Services, importing_workshop
+from carryon.app.workshop_list import Source
 from carryon.base.errors import AppError
+from carryon.base.jobs import Done, Outcome
 from carryon.base.settings import Settings
 from carryon.chat.message import Figures
 from carryon.hardware.machine import Machine
@@ -66,9 +68,9 @@ class Window(QMainWindow):
         services.host.listen(self._model_turned)
 
     def begin(self) -> None:
-        """What must not delay the first painted frame: meters, downloads, the look at the machine."""
+        """What must not delay the first painted frame: meters, jobs, the look at the machine."""
         self.status.begin()
-        self._begin_downloads()
+        self._begin_jobs()
         self.machine.listen(self._services.host.set_machine)
         self.machine.listen(self._machine_found)
         self.machine.look()
@@ -136,11 +138,11 @@ class Window(QMainWindow):
         sized(dialog, 720, 480)  # only Qt's own dialog listens; the system's has a size of its own
         dialog.open()
 
-    def show_log(self) -> None:
-        """The log of the engine that ran last."""
+    def show_log(self, file: Path | None = None) -> None:
+        """A log; without a file that of the engine that ran last."""
         from carryon.ui.log_dialog import LogDialog
 
-        dialog = LogDialog(self._services.home.logs, self._topmost())
+        dialog = LogDialog(self._services.home.logs, self._topmost(), file)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()
 
@@ -187,21 +189,33 @@ class Window(QMainWindow):
         """Puts it into the queue; the ring in the status bar tells how far it is."""
         self._services.downloads.add(wish)
 
+    def open_in_workshop(self, source: Source, measures: bool = False) -> None:
+        """The Workshop finds out what can be made of a source; `measures` ticks the measurement."""
+        self.show_page(Page.WORKSHOP)
+        self.pages.workshop.open_source(source, measures=measures)
+
+    def show_runs(self) -> None:
+        """The Workshop's runs."""
+        self.show_page(Page.WORKSHOP)
+        self.pages.show_runs()
+
     @cached_property
-    def downloads_panel(self) -> "JobsPopover":
+    def jobs_panel(self) -> "JobsPopover":
         from carryon.ui.jobs.popover import JobsPopover
 
-        panel = JobsPopover(self._content, self._services.downloads)
+        panel = JobsPopover(self._content, self._services.downloads, self._services.workshop)
         panel.use_wanted.connect(self.use)
         panel.notice_wanted.connect(self.say)
         panel.discover_wanted.connect(lambda: self.show_page(Page.DISCOVER))
+        panel.log_wanted.connect(self.show_log)
+        panel.workshop_wanted.connect(self.show_runs)
         panel.page_wanted.connect(lambda: self.show_page(Page.DOWNLOADS))
         return panel
 
     def show_downloads(self) -> None:
-        """The panel of downloads, over their ring; pressed again it goes."""
+        """The panel of jobs, downloads among them, over their ring; pressed again it goes."""
         self.memory.hide()
-        self.downloads_panel.open(self.status.downloads_button or self.status)
+        self.jobs_panel.open(self.status.jobs_button or self.status)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Keeps the window's place; jobs and engines are ended by whoever started the application."""
@@ -312,8 +326,8 @@ class Window(QMainWindow):
 
     def _close_panels(self) -> None:
         self.memory.hide()
-        if "downloads_panel" in vars(self):
-            self.downloads_panel.hide()
+        if "jobs_panel" in vars(self):
+            self.jobs_panel.hide()
 
     def _escape(self) -> None:
         if self.memory.isVisible():
@@ -321,12 +335,20 @@ class Window(QMainWindow):
         else:
             self.chat.stop()
 
-    def _begin_downloads(self) -> None:
+    def _begin_jobs(self) -> None:
+        """The downloads at once; the workshop when its modules are there, which takes a second on another thread."""
         downloads = self._services.downloads
-        ring = self.status.show_downloads(downloads)
+        ring = self.status.show_jobs(downloads)
         ring.clicked.connect(self.show_downloads)
         ring.notice_wanted.connect(self.say)
         downloads.begin()
+
+        def imported(outcome: Outcome) -> None:
+            if isinstance(outcome, Done):
+                ring.join(self._services.workshop)
+                self._services.workshop.begin()
+
+        self._services.runner.start(importing_workshop(), on_end=imported)
 
     def _chat_with(self, file: ModelFile) -> None:
         self._welcomed()

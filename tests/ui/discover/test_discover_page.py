@@ -11,6 +11,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton
 
 from carryon.app.download_list import Download, FailedDownload, Finished, Paused, Queued, Running
+from carryon.app.workshop_list import Source, SourceKind
 from carryon.base.errors import NoRoom
 from carryon.base.settings import Theme
 from carryon.fit.plan import Verdict
@@ -338,13 +339,40 @@ def test_a_model_to_be_converted_leads_to_a_gguf_of_it(hub, add_model, make_page
     add_model()
     page = make_page()
     form = opened(page, until, "Qwen/Qwen3-8B")
-    assert "it must be converted and quantized first, which comes with the Workshop" in said(page)
+    assert "it must be converted and quantized first, which the Workshop does" in said(page)
     assert form.plan is not None
     assert not page._repo.answer.get.isVisible()
     press(page, texts.FIND_GGUF)
     until(lambda: page.searching.form.phase is Phase.FOUND)
     assert names(page) == ["Qwen/Qwen3-8B-GGUF"]
     assert page._list.filters.search.text() == "Qwen3-8B"
+
+
+def test_a_model_to_be_converted_leads_to_the_workshop(hub, make_page, until, qtbot):
+    files = {"config.json": json.dumps(CONFIG).encode(), "model.safetensors": b"x"}
+    hub.add_repo("Qwen/Qwen3-8B", files, safetensors={"total": 8_190_735_360}, tags=["safetensors"])
+    page = make_page()
+    opened(page, until, "Qwen/Qwen3-8B")
+    with qtbot.waitSignal(page.workshop_wanted) as told:
+        press(page, texts.CONVERT)
+    assert told.args == [Source(SourceKind.REPOSITORY, "Qwen/Qwen3-8B")]
+
+
+def test_a_revision_that_was_asked_for_goes_into_the_workshop(hub, make_page, until):
+    files = {"config.json": json.dumps(CONFIG).encode(), "model.safetensors": b"x"}
+    repo = hub.add_repo("Qwen/Qwen3-8B", files, safetensors={"total": 8_190_735_360}, tags=["safetensors"])
+    commit = repo.resolve("main")
+    page = make_page()
+    page.open_repository(Reference("Qwen/Qwen3-8B", commit))
+    until(lambda: page.repository.form.look is not None and not page.repository.form.look.is_reading)
+    assert page.repository.source() == Source(SourceKind.REPOSITORY, f"Qwen/Qwen3-8B@{commit}")
+
+
+def test_what_is_ready_to_run_is_not_converted(add_model, make_page, until):
+    page = make_page()
+    opened(page, until, add_model())
+    assert page.repository.source() is None
+    assert texts.CONVERT not in said(page)
 
 
 def test_a_repository_that_is_not_there_says_so(make_page, until):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from fakes.fake_downloads import FakeDownloads, download, one_of_each
+from fakes.workbench import FakeWorkbench
 
 from carryon.app.download_list import (
     Download,
@@ -18,7 +19,10 @@ from carryon.app.download_list import (
 from carryon.base.errors import NoRoom, Offline
 from carryon.hub.repo import RepoFile
 from carryon.ui.jobs import texts
-from carryon.ui.jobs.presenter import Action, Bulk, JobsPresenter, Sign, ended_words, model_path, ring_of, row_of
+from carryon.ui.jobs.download_rows import model_path, row_of
+from carryon.ui.jobs.form import Action, Answer, Bulk, Sign
+from carryon.ui.jobs.presenter import JobsPresenter
+from carryon.ui.jobs.summary import ended_words, ring_of
 
 
 class View:
@@ -30,8 +34,8 @@ class View:
     def show_rows(self, rows, bulk):
         self.rows, self.bulk = rows, bulk
 
-    def ask_cancel(self, one):
-        self.asked.append(("cancel?", one.id))
+    def ask(self, row, action, question):
+        self.asked.append((action, row.id, question))
 
     def use(self, path):
         self.asked.append(("use", path))
@@ -52,7 +56,7 @@ def view():
 
 @pytest.fixture
 def presenter(queue, view):
-    return JobsPresenter(queue, view)
+    return JobsPresenter(queue, FakeWorkbench(), view)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +85,7 @@ def test_nothing_is_called_whole_before_it_is():
 def test_what_failed_says_why_and_what_to_do():
     row = row_of(download("a", FailedDownload(NoRoom("The disk is full.", "Free some space."))))
     assert (row.reason, row.detail, row.sign) == ("The disk is full.", "Free some space.", Sign.FAILED)
-    assert "The disk is full. Free some space" in texts.row_name(row.download)
+    assert "The disk is full. Free some space" in row.spoken
 
 
 def test_what_happened_on_the_way_is_told():
@@ -125,24 +129,27 @@ def test_the_list_is_drawn_anew_with_every_change(queue, view, presenter):
     [(Action.PAUSE, "pause"), (Action.RESUME, "resume"), (Action.RETRY, "retry"), (Action.FORGET, "forget")],
 )
 def test_a_button_asks_the_queue(queue, presenter, action, asked):
-    presenter.act(download("a", Paused(), 0.5), action)
+    presenter.act(row_of(download("a", Paused(), 0.5)), action)
     assert queue.asked == [(asked, "a")]
 
 
 def test_a_cancel_asks_first_where_something_is_here(queue, view, presenter):
-    presenter.act(download("a", Paused(), 0.5), Action.CANCEL)
-    assert (view.asked, queue.asked) == ([("cancel?", "a")], [])
-    presenter.cancel(download("a", Paused(), 0.5), keeps_part=True)
+    row = row_of(download("a", Paused(), 0.5))
+    presenter.act(row, Action.CANCEL)
+    ((action, id, question),) = view.asked
+    assert (action, id, queue.asked) == (Action.CANCEL, "a", [])
+    assert question.answers == (Answer.KEEP_PART, Answer.DELETE_PART)
+    presenter.answer(row, Answer.KEEP_PART)
     assert queue.asked == [("cancel", "a", True)]
 
 
 def test_a_cancel_of_nothing_needs_no_question(queue, view, presenter):
-    presenter.act(download("a", Queued()), Action.CANCEL)
+    presenter.act(row_of(download("a", Queued())), Action.CANCEL)
     assert (view.asked, queue.asked) == ([], [("cancel", "a", False)])
 
 
 def test_a_finished_model_can_be_used_and_shown(view, presenter):
-    one = download("a", Finished(), 1)
+    one = row_of(download("a", Finished(), 1))
     presenter.act(one, Action.USE)
     presenter.act(one, Action.SHOW)
     assert view.asked == [("use", Path("/models/acme/model.gguf")), ("show", Path("/models/acme/model.gguf"))]

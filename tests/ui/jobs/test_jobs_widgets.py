@@ -1,10 +1,11 @@
-"""Ring, popover and page of the downloads, as a person uses them with mouse and keyboard."""
+"""Ring, popover and page of the jobs, as a person uses them with mouse and keyboard."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fakes.fake_downloads import FakeDownloads, download, one_of_each
+from fakes.workbench import FakeWorkbench
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QAbstractButton, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
@@ -14,7 +15,7 @@ from carryon.base.settings import Theme
 from carryon.ui import theme
 from carryon.ui.jobs import rows as rows_module
 from carryon.ui.jobs import texts
-from carryon.ui.jobs.page import DownloadsList
+from carryon.ui.jobs.page import JobsList
 from carryon.ui.jobs.popover import JobsPopover
 from carryon.ui.jobs.ring import JobsRing
 from carryon.ui.jobs.row import JobRow
@@ -28,20 +29,26 @@ def queue():
 class Shell(QWidget):
     """A page with a ring under it, as the window has them."""
 
-    def __init__(self, queue):
+    def __init__(self, queue, bench):
         super().__init__()
         self.page = QWidget()
         self.ring = JobsRing(queue)
+        self.ring.join(bench)
         column = QVBoxLayout(self)
         column.addWidget(self.page, 1)
         column.addWidget(self.ring, 0, Qt.AlignmentFlag.AlignRight)
-        self.popover = JobsPopover(self.page, queue)
+        self.popover = JobsPopover(self.page, queue, bench)
         self.ring.clicked.connect(lambda: self.popover.open(self.ring))
 
 
 @pytest.fixture
-def shell(queue, qtbot, qapp):
-    made = Shell(queue)
+def bench():
+    return FakeWorkbench()
+
+
+@pytest.fixture
+def shell(queue, bench, qtbot, qapp):
+    made = Shell(queue, bench)
     made.resize(900, 700)
     qtbot.addWidget(made)
     made.show()
@@ -240,7 +247,7 @@ def test_names_of_models_are_words_and_never_markup(shell, queue):
 
 
 def test_the_page_holds_the_same_list(queue, qtbot):
-    page = DownloadsList(queue)
+    page = JobsList(queue, FakeWorkbench())
     qtbot.addWidget(page)
     page.show()
     with qtbot.waitSignal(page.discover_wanted):
@@ -276,12 +283,12 @@ def test_the_keyboard_goes_back_to_where_it_was_though_there_is_no_ring(shell, q
     assert qapp.focusWidget() is shell.page
 
 
-def test_a_ring_that_has_something_to_show_at_once_is_no_window_of_its_own(queue, qtbot, qapp):
+def test_a_ring_that_has_something_to_show_at_once_is_no_window_of_its_own(queue, bench, qtbot, qapp):
     queue.show(download("a", Running(), 0.5))
     before = set(qapp.topLevelWidgets())
     made = JobsRing(queue)
     assert not made.isVisible()
-    shell = Shell(queue)
+    shell = Shell(queue, bench)
     qtbot.addWidget(shell)
     qtbot.addWidget(made)
     shell.show()

@@ -68,14 +68,15 @@ def test_the_rail_opens_pages(make_window, qtbot):
 
 def test_only_pages_that_exist_are_on_the_rail(make_window):
     assert [one.text() for one in make_window().rail._group.buttons()] == [
-        "Chat", "Discover", "Library", "Fit", "Settings",
+        "Chat", "Discover", "Library", "Workshop", "Fit", "Settings",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("key", "page"),
     [
-        (Qt.Key.Key_2, Page.DISCOVER), (Qt.Key.Key_3, Page.LIBRARY), (Qt.Key.Key_5, Page.FIT),
+        (Qt.Key.Key_2, Page.DISCOVER), (Qt.Key.Key_3, Page.LIBRARY), (Qt.Key.Key_4, Page.WORKSHOP),
+        (Qt.Key.Key_5, Page.FIT),
         (Qt.Key.Key_6, Page.SETTINGS), (Qt.Key.Key_Comma, Page.SETTINGS),
         (Qt.Key.Key_1, Page.CHAT), (Qt.Key.Key_N, Page.CHAT),
     ],

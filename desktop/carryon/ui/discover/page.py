@@ -34,6 +34,7 @@ class DiscoverPage(QStackedWidget):
     downloads_wanted = Signal()
     use_wanted = Signal(object)  # a Path
     fit_wanted = Signal(object)  # a Path
+    workshop_wanted = Signal(object)  # a Source
     settings_wanted = Signal()
     notice_wanted = Signal(str, object)
 
@@ -127,6 +128,7 @@ class DiscoverPage(QStackedWidget):
         self._repo.web_page_wanted.connect(self._open_web_page)
         self._repo.settings_wanted.connect(self.settings_wanted)
         self._repo.gguf_wanted.connect(self._find_gguf)
+        self._repo.convert_wanted.connect(self._convert)
         self._repo.quant_chosen.connect(lambda quant: self.repository.choose_quant(quant))
         self._repo.all_wanted.connect(lambda is_wanted: self.repository.show_all(is_wanted))
         answer.context_chosen.connect(self._context_moved)
@@ -159,6 +161,11 @@ class DiscoverPage(QStackedWidget):
         name = form.reference.repo_id.partition("/")[2]
         self.back()
         self.searching.search(SearchWish(text=name, format=Format.GGUF))
+
+    def _convert(self) -> None:
+        source = self.repository.source()
+        if source:
+            self.workshop_wanted.emit(source)
 
     def _open_web_page(self) -> None:
         form = self.repository.form

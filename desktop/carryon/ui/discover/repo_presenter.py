@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from carryon.app.discovery import Discovery, Look
 from carryon.app.download_list import Download, DownloadWish, Finished
 from carryon.app.fitting import warming
+from carryon.app.workshop_list import Source, SourceKind
 from carryon.base.errors import AppError
 from carryon.base.jobs import Done, Failed, Job, Lane, Outcome, Runner
 from carryon.fit.plan import Site as Place
@@ -118,6 +119,15 @@ class RepoPresenter:
             return None
         projector = texts.projector(form) if form.with_projector else None
         return self._discovery.wish_for(form.look, form.quant, projector)
+
+    def source(self) -> Source | None:
+        """What the Workshop would convert; a revision that was asked for goes with it."""
+        form = self.form
+        if form is None or form.look is None or not form.look.must_be_converted:
+            return None
+        asked = form.reference.revision
+        revision = f"@{asked}" if asked and asked != "main" else ""
+        return Source(SourceKind.REPOSITORY, f"{form.look.repo.repo_id}{revision}")
 
     def path(self) -> Path | None:
         """The file of the quant that is looked at, where it is here."""

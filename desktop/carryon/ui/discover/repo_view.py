@@ -13,6 +13,7 @@ from carryon.ui.discover.answer import AnswerCard
 from carryon.ui.discover.card_view import CardView
 from carryon.ui.discover.form import RepoForm
 from carryon.ui.widgets.controls import button, label
+from carryon.ui.widgets.flow import FlowLayout
 from carryon.ui.widgets.quant_table import QuantTable, card_of
 from carryon.ui.widgets.reason_card import Action, ReasonCard
 from carryon.ui.widgets.scroll import Scroll
@@ -27,6 +28,7 @@ class RepoView(Scroll):
     web_page_wanted = Signal()
     settings_wanted = Signal()
     gguf_wanted = Signal()
+    convert_wanted = Signal()
     quant_chosen = Signal(str)
     all_wanted = Signal(bool)
 
@@ -182,10 +184,10 @@ class RepoView(Scroll):
         spaced(column, (16, 12, 16, 12), 8)
         self._convert_words = label("", wraps=True)
         column.addWidget(self._convert_words)
-        row = QHBoxLayout()
-        row.addWidget(button(texts.FIND_GGUF, "primary", "ph.magnifying-glass", self.gguf_wanted.emit))
-        row.addStretch(1)
-        column.addLayout(row)
+        actions = FlowLayout()
+        actions.addWidget(button(texts.CONVERT, "primary", "ph.wrench", self.convert_wanted.emit))
+        actions.addWidget(button(texts.FIND_GGUF, "", "ph.magnifying-glass", self.gguf_wanted.emit))
+        column.addLayout(spaced(actions))
         return card
 
     def _show_row(self, row: QRect) -> None:

@@ -60,6 +60,7 @@ SHOW_DOWNLOADS = "Show downloads"
 CONTEXT = "&Context"
 LOOK_AMONG_SAFETENSORS = "Look among safetensors"
 PROJECTOR_TIP = "With it the model sees pictures, or hears."
+CONVERT = "Convert and quantize…"
 FIND_GGUF = "Look for a GGUF of it"
 NOT_KNOWN_YET = "How it fits is not known."
 NOTHING_TO_RUN = "There is nothing in this repository that Carryon could run."
@@ -233,12 +234,8 @@ def left_out(look: Look) -> str:
 
 def convert_line(look: Look) -> str:
     """What is said of a model that is not GGUF."""
-    return (
-        "This model is not ready to run: it must be converted and quantized first, which comes with the Workshop. "
-        "The table shows what each quant of it would weigh."
-        if look.subject
-        else "This model is not ready to run: it must be converted and quantized first, which comes with the Workshop."
-    )
+    table = " The table shows what each quant of it would weigh." if look.subject else ""
+    return f"This model is not ready to run: it must be converted and quantized first, which the Workshop does.{table}"
 
 
 def rows(form: RepoForm) -> list[Row]:

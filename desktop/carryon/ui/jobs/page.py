@@ -1,8 +1,9 @@
-"""The downloads as a whole page, or as a section of one."""
+"""The jobs as a whole page, or as a section of one."""
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
+from carryon.app.workshop_list import Workbench
 from carryon.ui import theme
 from carryon.ui.jobs import texts
 from carryon.ui.jobs.presenter import Queue
@@ -12,19 +13,23 @@ from carryon.ui.widgets.scroll import Scroll
 from carryon.ui.widgets.spacing import OnTheme, spaced
 
 
-class DownloadsList(Scroll):
+class JobsList(Scroll):
     """A title and the rows in a card, as wide as lines that can be read."""
 
     use_wanted = Signal(object)  # the Path of a model
     notice_wanted = Signal(str, object)
     discover_wanted = Signal()
+    log_wanted = Signal(object)  # the Path of a log
+    workshop_wanted = Signal()
 
-    def __init__(self, queue: Queue) -> None:
+    def __init__(self, queue: Queue, bench: Workbench) -> None:
         super().__init__()
-        self._rows = JobRows(queue)
+        self._rows = JobRows(queue, bench)
         self._rows.use_wanted.connect(self.use_wanted)
         self._rows.notice_wanted.connect(self.notice_wanted)
         self._rows.discover_wanted.connect(self.discover_wanted)
+        self._rows.log_wanted.connect(self.log_wanted)
+        self._rows.workshop_wanted.connect(self.workshop_wanted)
         page = QWidget()
         around = QHBoxLayout(page)
         spaced(around, (32, 20, 32, 24), 0)

@@ -1,8 +1,9 @@
-"""The panel of downloads over the status bar: opened by the ring, closed by Esc, by its button or a click elsewhere."""
+"""The panel of jobs over the status bar: opened by the ring, closed by Esc, by its button or a click elsewhere."""
 
 from PySide6.QtCore import QPoint, Qt, QTimer, Signal
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QVBoxLayout, QWidget
 
+from carryon.app.workshop_list import Workbench
 from carryon.ui import theme
 from carryon.ui.jobs import texts
 from carryon.ui.jobs.presenter import Queue
@@ -18,16 +19,20 @@ class JobsPopover(CornerPanel):
     use_wanted = Signal(object)  # the Path of a model
     notice_wanted = Signal(str, object)
     discover_wanted = Signal()
+    log_wanted = Signal(object)  # the Path of a log
+    workshop_wanted = Signal()
     page_wanted = Signal()
 
-    def __init__(self, parent: QWidget, queue: Queue) -> None:
+    def __init__(self, parent: QWidget, queue: Queue, bench: Workbench) -> None:
         super().__init__(parent, texts.TITLE)
         self._over = parent
         self._before: QWidget | None = None  # where the keyboard was
-        self._rows = JobRows(queue)
+        self._rows = JobRows(queue, bench)
         self._rows.use_wanted.connect(self._use)
         self._rows.notice_wanted.connect(self.notice_wanted)
         self._rows.discover_wanted.connect(self._discover)
+        self._rows.log_wanted.connect(self.log_wanted)
+        self._rows.workshop_wanted.connect(self._open_workshop)
         self._rows.rows_changed.connect(self._place_anew)
         self._arrange()
 
@@ -81,6 +86,10 @@ class JobsPopover(CornerPanel):
     def _discover(self) -> None:
         self.hide()
         self.discover_wanted.emit()
+
+    def _open_workshop(self) -> None:
+        self.hide()
+        self.workshop_wanted.emit()
 
     def _arrange(self) -> None:
         self._close = icon_button(texts.CLOSE, "ph.caret-down", self.put_away)

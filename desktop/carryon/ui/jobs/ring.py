@@ -1,4 +1,4 @@
-"""The sign of all downloads in the status bar: a ring that fills, how many there are and how far."""
+"""The sign of all jobs in the status bar: a ring that fills, how many there are and how far."""
 
 import math
 
@@ -7,13 +7,17 @@ from PySide6.QtGui import QColor, QFontMetrics, QIcon, QIconEngine, QPainter, QP
 from PySide6.QtWidgets import QPushButton
 
 from carryon.app.download_list import Download
+from carryon.app.workshop_list import Run, Workbench
 from carryon.ui import theme
-from carryon.ui.jobs.presenter import Queue, Ring, Sign, ended_words, ring_of
+from carryon.ui.jobs.form import Ring, Sign
+from carryon.ui.jobs.presenter import Queue
+from carryon.ui.jobs.summary import ended_runs_words, ended_words, ring_of
 from carryon.ui.widgets.controls import plain_tip
 from carryon.ui.widgets.spacing import OnTheme
 
 ICONS = {
     Sign.RUNNING: ("ph.arrow-circle-down", "accent"),
+    Sign.MAKING: ("ph.wrench", "accent"),
     Sign.WAITING: ("ph.clock", "soft"),
     Sign.PAUSED: ("ph.pause-circle", "soft"),
     Sign.FAILED: ("ph.warning-circle", "bad"),
@@ -25,7 +29,8 @@ _ICON_PX = 16
 class JobsRing(QPushButton):
     """A button: what it opens is the window's business. It is not there while the list is empty.
 
-    It is made first of all that shows downloads, so it is also what says that one came to its end.
+    It is made first of all that shows jobs, so it is also what says that one came to its end. The workshop joins it
+    later: to make that takes a while, for which nothing in the window waits.
     """
 
     notice_wanted = Signal(str, object)
@@ -34,9 +39,15 @@ class JobsRing(QPushButton):
         super().__init__()
         self._ring: Ring | None = None
         self._downloads = queue.now
+        self._runs: tuple[Run, ...] = ()
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        queue.listen(self._show)
+        queue.listen(self._downloads_turned)
         OnTheme(self, self._draw)
+
+    def join(self, bench: Workbench) -> None:
+        """From now on the workshop's runs count too."""
+        self._runs = bench.now
+        bench.listen(self._runs_turned)
 
     def sizeHint(self) -> QSize:
         """As wide as its widest words: what stands beside it must not move with every per cent."""
@@ -47,11 +58,20 @@ class JobsRing(QPushButton):
     def _width(self, words: str) -> int:
         return QFontMetrics(self.font()).size(Qt.TextFlag.TextShowMnemonic, words).width()  # as Qt's own hint has it
 
-    def _show(self, downloads: tuple[Download, ...]) -> None:
+    def _downloads_turned(self, downloads: tuple[Download, ...]) -> None:
         for words in ended_words(self._downloads, downloads):
             self.notice_wanted.emit(words, None)
         self._downloads = downloads
-        ring = ring_of(downloads)
+        self._show()
+
+    def _runs_turned(self, runs: tuple[Run, ...]) -> None:
+        for words in ended_runs_words(self._runs, runs):
+            self.notice_wanted.emit(words, None)
+        self._runs = runs
+        self._show()
+
+    def _show(self) -> None:
+        ring = ring_of(self._downloads, self._runs)
         if ring != self._ring:
             self._ring = ring
             self._draw()

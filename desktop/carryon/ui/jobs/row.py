@@ -1,14 +1,25 @@
-"""A row of the list of downloads: what it is, how far, why it stopped, and what can be done with it."""
+"""A row of the list of jobs: what it is, how far, why it stopped, and what can be done with it."""
 
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QAbstractButton, QFrame, QHBoxLayout, QLabel, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from carryon.ui import theme
 from carryon.ui.jobs import texts
-from carryon.ui.jobs.presenter import Action, Row
+from carryon.ui.jobs.form import Action, Answer, Question, Row
 from carryon.ui.jobs.ring import ICONS
 from carryon.ui.widgets.controls import button, hairline, icon_button, label, plain_tip
 from carryon.ui.widgets.elided_label import ElidedLabel
@@ -20,6 +31,7 @@ _STEPS = 1000
 _ACTION_ICONS = {
     Action.PAUSE: "ph.pause",
     Action.RESUME: "ph.play",
+    Action.STOP: "ph.stop",
     Action.CANCEL: "ph.x",
     Action.FORGET: "ph.x",
     Action.SHOW: "ph.folder-open",
@@ -29,14 +41,16 @@ _ACTION_ICONS = {
 class JobRow(QFrame):
     """Keeps its widgets while its words change, and with them the keyboard's place."""
 
-    act_wanted = Signal(object, object)  # a Download, an Action
-    cancel_wanted = Signal(object, bool)  # a Download; whether what is here stays
+    act_wanted = Signal(object, object)  # a Row, an Action
+    answered = Signal(object, object)  # a Row, an Answer
+    file_wanted = Signal(object)  # the Path that was chosen among several
     asked_or_answered = Signal()  # its height is another one
 
     def __init__(self, row: Row) -> None:
         super().__init__()
         self.setObjectName("job")
         self._row, self._is_drawn = row, False
+        self._asked: Action | None = None
         self._sign = QLabel()
         self._title = ElidedLabel("strong", mode=Qt.TextElideMode.ElideMiddle)  # the quant stands at the end
         self._words = SteadyLabel("soft")  # five new texts a second
@@ -45,11 +59,16 @@ class JobRow(QFrame):
         self._bar = QProgressBar()
         self._bar.setRange(0, _STEPS)
         self._bar.setTextVisible(False)
-        self._toggle = _Slot(self, Action.PAUSE, Action.RESUME)
+        self._toggle = _Slot(self, Action.PAUSE, Action.RESUME, Action.STOP)
         self._show = _Slot(self, Action.SHOW)
         self._leave = _Slot(self, Action.CANCEL, Action.FORGET)
-        self._use = button(texts.USE, icon="ph.chat-circle", on_click=lambda: self._act(Action.USE))
+        self._use = button(texts.USE, icon="ph.chat-circle", on_click=self._use_pressed)
         self._retry = button(texts.RETRY, icon="ph.arrow-clockwise", on_click=lambda: self._act(Action.RETRY))
+        self._log = button(texts.LOG, "quiet", "ph.article", lambda: self._act(Action.LOG))
+        self._open = button(texts.OPEN, "quiet", "ph.wrench", lambda: self._act(Action.OPEN))
+        self._words_buttons = {
+            Action.USE: self._use, Action.RETRY: self._retry, Action.LOG: self._log, Action.OPEN: self._open,
+        }  # fmt: skip
         self._question = _Question(self._answer)
         self._arrange()
         self.show_row(row)
@@ -63,14 +82,14 @@ class JobRow(QFrame):
         height = self._words.heightForWidth(self._words.width())
         self._words.show_words(row.words)
         self._bar.setValue(int((row.fraction or 0.0) * _STEPS))
-        self.setAccessibleName(texts.row_name(row.download))
+        self.setAccessibleName(row.spoken)
         if before is None or _still(row) != _still(before):
             self._show_still(row)
             return True
         return self._words.heightForWidth(self._words.width()) != height
 
     def _show_still(self, row: Row) -> None:
-        """What does not change while bytes come."""
+        """What does not change while it goes on."""
         self._title.show_words(row.title)
         self._title.setToolTip(plain_tip(row.title))
         self._bar.setAccessibleName(row.title)  # the value is told beside it
@@ -80,17 +99,18 @@ class JobRow(QFrame):
         self._bar.setVisible(row.fraction is not None)
         for slot in (self._toggle, self._show, self._leave):
             slot.show_action(row)
-        for action, one in ((Action.USE, self._use), (Action.RETRY, self._retry)):
+        for action, one in self._words_buttons.items():
             one.setVisible(action in row.actions)
-            one.setAccessibleName(texts.action_name(action.value, row.download))
-        if Action.CANCEL not in row.actions:
+            one.setAccessibleName(texts.action_name(action.value, row.title))
+        if self._asked not in row.actions:
             self._question.hide()
-        self._buttons.setVisible(bool({Action.USE, Action.RETRY} & set(row.actions)))
+        self._buttons.setVisible(bool(self._words_buttons.keys() & set(row.actions)))
         self._paint_sign()
 
-    def ask_cancel(self) -> None:
+    def ask(self, action: Action, question: Question) -> None:
         """Asks inside the row, so that what it is about stays in sight."""
-        self._question.ask(texts.cancel_question(self._row.download))
+        self._asked = action
+        self._question.ask(question)
         self.asked_or_answered.emit()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -100,16 +120,25 @@ class JobRow(QFrame):
         else:
             super().keyPressEvent(event)
 
-    def _answer(self, keeps_part: bool | None) -> None:
-        """None: nothing is cancelled."""
+    def _answer(self, answer: Answer | None) -> None:
+        """None: nothing is lost."""
         self._question.hide()
-        self._leave.setFocus()
+        (self._toggle if self._asked is Action.STOP else self._leave).setFocus()
+        self._asked = None
         self.asked_or_answered.emit()
-        if keeps_part is not None:
-            self.cancel_wanted.emit(self._row.download, keeps_part)
+        if answer is not None:
+            self.answered.emit(self._row, answer)
 
     def _act(self, action: Action) -> None:
-        self.act_wanted.emit(self._row.download, action)
+        self.act_wanted.emit(self._row, action)
+
+    def _use_pressed(self) -> None:
+        """Of several files the person chooses one."""
+        if len(self._row.files) < 2:
+            self._act(Action.USE)
+            return
+        menu = menu_of(self, self._row.files, self.file_wanted.emit)
+        menu.popup(self._use.mapToGlobal(QPoint(0, self._use.height())))
 
     def _paint_sign(self) -> None:
         side = theme.px(18)
@@ -124,8 +153,8 @@ class JobRow(QFrame):
             top.addWidget(slot)
         self._buttons = QWidget()
         flow = FlowLayout()
-        flow.addWidget(self._use)
-        flow.addWidget(self._retry)
+        for one in self._words_buttons.values():
+            flow.addWidget(one)
         line = QHBoxLayout(self._buttons)
         spaced(line, (0, 4, 0, 0), 0)
         line.addLayout(spaced(flow))
@@ -141,7 +170,16 @@ class JobRow(QFrame):
 
 
 def _still(row: Row) -> tuple[object, ...]:
-    return row.title, row.reason, row.detail, row.sign, row.actions, row.fraction is None
+    return row.title, row.reason, row.detail, row.sign, row.actions, row.files, row.fraction is None
+
+
+def menu_of(parent: QWidget, files: tuple[Path, ...], take: Callable[[Path], object]) -> QMenu:
+    """The files by their names; their folder is the same."""
+    menu = QMenu(parent)
+    menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    for file in files:
+        menu.addAction(file.name.replace("&", "&&"), partial(take, file))
+    return menu
 
 
 class _Slot(QWidget):
@@ -165,33 +203,41 @@ class _Slot(QWidget):
         if action is not self._action:
             self._action = action
             theme.dress(self._button, _ACTION_ICONS[action])
-        self._button.setAccessibleName(texts.action_name(action.value, row.download))
+        self._button.setAccessibleName(texts.action_name(action.value, row.title))
         self._button.setToolTip(action.value)
 
 
 class _Question(QWidget):
-    """What becomes of the part of a download that is cancelled."""
+    """What is asked before something is lost."""
 
-    def __init__(self, answer: Callable[[bool | None], None]) -> None:
+    def __init__(self, answer: Callable[[Answer | None], None]) -> None:
         super().__init__()
-        self._words = label("", wraps=True)
-        keep = self._first = button(texts.KEEP_PART, on_click=lambda: answer(True))
-        delete = button(texts.DELETE_PART, "danger", on_click=lambda: answer(False))
-        back = button(texts.BACK, "quiet", on_click=lambda: answer(None))
-        flow = FlowLayout()
-        buttons: tuple[QAbstractButton, ...] = (keep, delete, back)
-        for one in buttons:
-            flow.addWidget(one)
+        self._answer = answer
+        self._title, self._words = label("", "strong"), label("", wraps=True)
+        self._flow = FlowLayout()
+        self._buttons: list[QPushButton] = []
         column = QVBoxLayout(self)
         spaced(column, (0, 6, 0, 0), 8)
-        column.addWidget(label(texts.CANCEL_TITLE, "strong"))
+        column.addWidget(self._title)
         column.addWidget(self._words)
-        column.addLayout(spaced(flow))
+        column.addLayout(spaced(self._flow))
         self.hide()
 
-    def ask(self, words: str) -> None:
-        """Shows itself and takes the keyboard to the answer that loses nothing."""
-        self._words.setText(words)
-        self.setAccessibleName(f"{texts.CANCEL_TITLE} {words}")
+    def ask(self, question: Question) -> None:
+        """Shows itself and takes the keyboard to the first answer that loses nothing."""
+        self._title.setText(question.title)
+        self._words.setText(question.words)
+        self.setAccessibleName(f"{question.title} {question.words}")
+        self._flow.clear()
+        self._buttons = [self._button(one) for one in question.answers]
+        self._buttons.append(button(texts.BACK, "quiet", on_click=lambda: self._answer(None)))
+        for one in self._buttons:
+            self._flow.addWidget(one)
+            one.show()
         self.show()
-        self._first.setFocus()
+        safe = next(one for one in self._buttons if one.objectName() != "danger")
+        safe.setFocus()
+
+    def _button(self, answer: Answer) -> QPushButton:
+        style = "danger" if answer.loses else ""
+        return button(answer.value, style, on_click=lambda: self._answer(answer))

@@ -1,4 +1,4 @@
-"""All downloads under each other with the buttons for all of them; the popover and the page hold the same."""
+"""All jobs under each other with the buttons for all of them; the popover and the page hold the same."""
 
 from pathlib import Path
 
@@ -6,9 +6,10 @@ from PySide6.QtCore import Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QGuiApplication, QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from carryon.app.download_list import Download
+from carryon.app.workshop_list import Run, Workbench
 from carryon.ui.jobs import texts
-from carryon.ui.jobs.presenter import Bulk, JobsPresenter, Queue, Row
+from carryon.ui.jobs.form import Action, Bulk, Question, Row
+from carryon.ui.jobs.presenter import JobsPresenter, Queue
 from carryon.ui.jobs.row import JobRow
 from carryon.ui.widgets.controls import button, label
 from carryon.ui.widgets.flow import FlowLayout
@@ -16,14 +17,16 @@ from carryon.ui.widgets.spacing import spaced
 
 
 class JobRows(QWidget):
-    """A view of the queue: a row for each download, or a word where there is none."""
+    """A view of the queue and the workshop: a row for each download and each run, or a word where there is none."""
 
     use_wanted = Signal(object)  # the Path of a model
     notice_wanted = Signal(str, object)
     discover_wanted = Signal()
+    log_wanted = Signal(object)  # the Path of a log
+    workshop_wanted = Signal()
     rows_changed = Signal()  # it may be higher or lower now
 
-    def __init__(self, queue: Queue) -> None:
+    def __init__(self, queue: Queue, bench: Workbench) -> None:
         super().__init__()
         self._rows: dict[str, JobRow] = {}
         self._latest: tuple[tuple[Row, ...], Bulk] = ((), Bulk())
@@ -33,7 +36,7 @@ class JobRows(QWidget):
         self._clear = button(texts.CLEAR, "quiet", "ph.eraser", lambda: self.presenter.clear())
         self._empty = self._made_empty()
         self._arrange()
-        self.presenter = JobsPresenter(queue, self)
+        self.presenter = JobsPresenter(queue, bench, self)
 
     @property
     def first(self) -> QWidget:
@@ -70,8 +73,8 @@ class JobRows(QWidget):
         self._empty.setVisible(not rows)
         self.rows_changed.emit()
 
-    def ask_cancel(self, download: Download) -> None:
-        self._rows[download.id].ask_cancel()
+    def ask(self, row: Row, action: Action, question: Question) -> None:
+        self._rows[row.id].ask(action, question)
 
     def use(self, path: Path) -> None:
         self.use_wanted.emit(path)
@@ -81,14 +84,24 @@ class JobRows(QWidget):
             QGuiApplication.clipboard().setText(str(path.parent))
             self.notice_wanted.emit(texts.SHOWN_NOT, None)
 
+    def show_log(self, path: Path) -> None:
+        self.log_wanted.emit(path)
+
+    def open_in_workshop(self, run: Run) -> None:
+        self.workshop_wanted.emit()
+
     def _show_row(self, index: int, row: Row) -> bool:
         """True where its height may be another now."""
         if row.id in self._rows:
-            return self._rows[row.id].show_row(row)
+            known = self._rows[row.id]
+            if self._column.indexOf(known) != index:  # a run that is made once more is the newest
+                self._column.insertWidget(index, known)
+            return known.show_row(row)
         made = self._rows[row.id] = JobRow(row)
         made.asked_or_answered.connect(self.rows_changed)
-        made.act_wanted.connect(lambda download, action: self.presenter.act(download, action))
-        made.cancel_wanted.connect(lambda download, keeps: self.presenter.cancel(download, keeps_part=keeps))
+        made.act_wanted.connect(lambda row, action: self.presenter.act(row, action))
+        made.answered.connect(lambda row, answer: self.presenter.answer(row, answer))
+        made.file_wanted.connect(self.use_wanted)
         self._column.insertWidget(index, made)
         made.show()  # now, not with the next event: the popover asks at once how high it is
         return True

@@ -1,4 +1,4 @@
-"""The words of the downloads: the ring's, the list's, the question before a cancel. No Qt."""
+"""The words of the jobs: the ring's, the list's, the questions before something is lost. No Qt."""
 
 from collections.abc import Sequence
 
@@ -12,19 +12,27 @@ from carryon.app.download_list import (
     Verifying,
     WaitingForNetwork,
 )
+from carryon.app.workshop_list import FailedRun, FinishedRun, Interrupted, Run, Working
 from carryon.base.units import bytes_text, done_text, left_text, rate_text
+from carryon.ui import run_words
 
-TITLE = "Downloads"
-NONE_YET = "Nothing is being downloaded"
-NONE_YET_NOTE = "Models that you download appear here. They go on after a break, a lost network or a restart."
+TITLE = "Jobs"
+NONE_YET = "Nothing is going on"
+NONE_YET_NOTE = (
+    "Models that you download and what the Workshop makes appear here. They outlast a break, a lost network and a "
+    "restart."
+)
 DISCOVER = "Find a model"
-PAUSE_ALL, RESUME_ALL, CLEAR = "Pause all", "Resume all", "Clear finished"
+PAUSE_ALL, RESUME_ALL, CLEAR = "Pause downloads", "Resume downloads", "Clear finished"
 PAUSE, RESUME, RETRY, CANCEL, USE, SHOW, FORGET = (
     "Pause", "Resume", "Try again", "Cancel", "Use in chat", "Show in folder", "Remove from the list",
 )  # fmt: skip
+STOP, LOG, OPEN = "Stop", "Show log", "Open in the Workshop"
 CLOSE, OPEN_PAGE = "Close", "Show as a page"
 CANCEL_TITLE = "Cancel this download?"
 KEEP_PART, DELETE_PART, BACK = "Keep what is here", "Delete what is here", "Back"
+STOP_TITLE, REMOVE_TITLE = "Stop this run?", "Remove this run?"
+STOP_RUN, REMOVE_RUN = "Stop it", "Remove it"
 SHOWN_NOT = "The folder could not be shown. Its path is copied instead."
 
 
@@ -78,15 +86,9 @@ def percent(download: Download) -> str:
     return f"{int(download.fraction * 100)} %"
 
 
-def action_name(action: str, download: Download) -> str:
-    """'Pause Qwen3-8B-GGUF · Q4_K_M', for a screen reader that hears nothing of the row."""
-    return f"{action}: {download.wish.title}"
-
-
-def row_name(download: Download) -> str:
-    """All that a row says."""
-    said = (download.wish.title, state_words(download), reason_words(download), detail_words(download))
-    return ". ".join(one.rstrip(".") for one in said if one)
+def action_name(action: str, title: str) -> str:
+    """'Pause: Qwen3-8B-GGUF · Q4_K_M', for a screen reader that hears nothing of the row."""
+    return f"{action}: {title}"
 
 
 def ring_words(active: Sequence[Download], fraction: float, speed: float | None, left_s: float | None) -> str:
@@ -104,12 +106,27 @@ def waiting_words(active: Sequence[Download]) -> str:
     return f"{models} for the network"
 
 
-def calm_words(downloads: Sequence[Download]) -> str:
-    """'Downloads: 1 failed, 2 paused, 3 finished'."""
-    kinds = (("failed", FailedDownload), ("paused", Paused), ("finished", Finished))
-    counts = [(sum(isinstance(one.state, kind) for one in downloads), word) for word, kind in kinds]
-    said = ", ".join(f"{n} {word}" for n, word in counts if n)
-    return f"{TITLE}: {said}" if said else TITLE
+def making_words(active: Sequence[Run]) -> str:
+    """'Workshop: quantizing to Q4_K_M, 43 %, 2 min left, 1 run waits'."""
+    said = run_words.spoken_text(active)
+    return f"Workshop: {said[:1].lower()}{said[1:]}"
+
+
+def calm_words(downloads: Sequence[Download], runs: Sequence[Run] = ()) -> str:
+    """'Downloads: 1 failed, 2 paused, 3 finished. Workshop: 1 stopped'."""
+    loaded = _counts([one.state for one in downloads], (
+        ("failed", FailedDownload), ("paused", Paused), ("finished", Finished),
+    ))  # fmt: skip
+    made = _counts([one.state for one in runs], (
+        ("failed", FailedRun), ("stopped", Interrupted), ("ready", FinishedRun),
+    ))  # fmt: skip
+    said = [f"Downloads: {loaded}"] if loaded else []
+    return ". ".join([*said, *([f"Workshop: {made}"] if made else [])]) or TITLE
+
+
+def _counts(states: Sequence[object], kinds: Sequence[tuple[str, type]]) -> str:
+    counts = [(sum(isinstance(one, kind) for one in states), word) for word, kind in kinds]
+    return ", ".join(f"{n} {word}" for n, word in counts if n)
 
 
 def cancel_question(download: Download) -> str:
@@ -119,6 +136,19 @@ def cancel_question(download: Download) -> str:
         f"{here} of “{download.wish.title}” are here. If you keep them, "
         "the download goes on from there the next time you want this model."
     )
+
+
+def stop_question(run: Run) -> str:
+    """What is at stake: the stage that goes on begins anew."""
+    doing = run_words.doing_text(run.state.stage) if isinstance(run.state, Working) else ""
+    kept = run_words.kept_text(run)
+    rest = f" {kept}." if kept else ""
+    return f"“{doing}” begins anew when the run is resumed.{rest}"
+
+
+def remove_question(run: Run) -> str:
+    """What is at stake: hours of work, in files that nothing else knows."""
+    return f"{run_words.kept_text(run)}. What was made on the way is deleted; finished files stay."
 
 
 def finished_words(download: Download) -> str:

@@ -27,6 +27,8 @@ class Detail(Scroll):
 
     use_wanted = Signal()
     fit_wanted = Signal()
+    quantize_wanted = Signal()
+    measure_wanted = Signal()
     rename_wanted = Signal()
     folder_wanted = Signal()
     copy_wanted = Signal()
@@ -52,7 +54,7 @@ class Detail(Scroll):
         self._name.setAccessibleName(entry.name)
         self._draw_verdict(entry, form)
         self._draw_actions(entry)
-        facts = texts.facts(entry)
+        facts = texts.facts(entry, form.stories.get(entry.path))
         if facts != self._shown:
             self._draw_facts(facts)
         kept = texts.kept_text(entry)
@@ -68,6 +70,10 @@ class Detail(Scroll):
         self._trouble = ReasonCard(AppError(""))
         self._use = button(texts.USE, "primary", "ph.chat-circle-text", self.use_wanted.emit)
         self._fit = button(texts.FIT, icon="ph.gauge", on_click=self.fit_wanted.emit)
+        self._quantize = button(texts.QUANTIZE, icon="ph.wrench", on_click=self.quantize_wanted.emit)
+        self._quantize.setToolTip(texts.QUANTIZE_TIP)
+        self._measure = button(texts.MEASURE, icon="ph.ruler", on_click=self.measure_wanted.emit)
+        self._measure.setToolTip(texts.MEASURE_TIP)
         self._rename = button(texts.RENAME, on_click=self.rename_wanted.emit)
         self._rename.setToolTip(f"{texts.RENAME} (F2)")
         self._folder = button(texts.SHOW_FOLDER, on_click=self.folder_wanted.emit)
@@ -90,7 +96,7 @@ class Detail(Scroll):
         for part in (self._name, self._verdict, self._pace, self._trouble):
             column.addWidget(part)
         first, others = FlowLayout(), FlowLayout()
-        for act in (self._use, self._fit):
+        for act in (self._use, self._fit, self._quantize, self._measure):
             first.addWidget(act)
         for act in (self._rename, self._folder, self._copy, self._metadata, self._trash):
             others.addWidget(act)
@@ -117,7 +123,7 @@ class Detail(Scroll):
 
     def _draw_actions(self, entry: Entry) -> None:
         is_model = entry.known.kind is Kind.MODEL
-        for one in (self._use, self._fit):
+        for one in (self._use, self._fit, self._quantize, self._measure):
             one.setVisible(is_model and not entry.is_broken)
         self._metadata.setVisible(not entry.is_broken)
         self._trash.setVisible(entry.is_own)

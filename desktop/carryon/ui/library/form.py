@@ -8,6 +8,7 @@ from pathlib import Path
 
 from carryon.app.fits_here import FitHere, Judged
 from carryon.app.library import LibraryState
+from carryon.app.made_here import Story
 from carryon.fit.answers import RANK
 from carryon.hub.library.entry import Entry
 from carryon.hub.library.shelves import Program, Shelf
@@ -40,6 +41,7 @@ class Form:
     is_descending: bool = False
     selected: Path | None = None
     judged: Mapping[Path, Judged] = field(default_factory=dict)
+    stories: Mapping[Path, Story] = field(default_factory=dict)  # of what was looked at
     has_gpu: bool = True
     is_judging: bool = False  # the machine is known, so every model gets its answer
 

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from carryon.app.services import Services
+from carryon.app.workshop_list import Source, SourceKind
 from carryon.hardware.machine import Machine, MemoryUse
 from carryon.hub.library.entry import Entry
 from carryon.ui import theme
@@ -53,6 +54,7 @@ class LibraryPage(QWidget):
 
     use_wanted = Signal(object)  # a Path
     fit_wanted = Signal(object)  # a Path
+    workshop_wanted = Signal(object, bool)  # a Source; whether it is to be measured
     discover_wanted = Signal()
     notice_wanted = Signal(str, object)
 
@@ -270,6 +272,8 @@ class LibraryPage(QWidget):
         table.entries.renamed.connect(lambda path, name: presenter.rename(path, name))
         detail.use_wanted.connect(self._use)
         detail.fit_wanted.connect(self._fit)
+        detail.quantize_wanted.connect(self._quantize)
+        detail.measure_wanted.connect(self._measure)
         detail.rename_wanted.connect(table.rename_current)
         detail.folder_wanted.connect(self._show_folder)
         detail.copy_wanted.connect(self._copy_path)
@@ -328,6 +332,8 @@ class LibraryPage(QWidget):
         if entry.is_usable:
             menu.addAction(texts.USE, self._use).setShortcut("Return")
             menu.addAction(texts.FIT, self._fit)
+            menu.addAction(texts.QUANTIZE, self._quantize)
+            menu.addAction(texts.MEASURE, self._measure)
             menu.addSeparator()
         menu.addAction(texts.RENAME, self._table.rename_current).setShortcut("F2")
         menu.addAction(texts.SHOW_FOLDER, self._show_folder)
@@ -363,6 +369,16 @@ class LibraryPage(QWidget):
     def _fit(self) -> None:
         if self._entry:
             self.fit_wanted.emit(self._entry.path)
+
+    def _quantize(self) -> None:
+        self._open_in_workshop(measures=False)
+
+    def _measure(self) -> None:
+        self._open_in_workshop(measures=True)
+
+    def _open_in_workshop(self, *, measures: bool) -> None:
+        if self._entry and self._entry.is_usable:
+            self.workshop_wanted.emit(Source(SourceKind.GGUF, str(self._entry.path)), measures)
 
     def _to_trash(self) -> None:
         if self._entry:

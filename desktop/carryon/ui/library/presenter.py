@@ -9,6 +9,7 @@ from carryon.app.fits_here import Judge, Judged, moved
 from carryon.app.fitting import Fitting, refreshed
 from carryon.app.host import LoadedModel, LoadingModel, ModelHost, ModelState, NoModel
 from carryon.app.library import Library, LibraryState
+from carryon.app.made_here import Story, telling
 from carryon.app.model_trash import Trashed
 from carryon.base.errors import AppError
 from carryon.base.jobs import Done, Failed, Job, Lane, Outcome, Progress, Runner
@@ -42,14 +43,16 @@ class LibraryPresenter:
         self._seen: tuple[Path, ...] = ()
         self._judging: Job | None = None
         self._comparing: Job | None = None
+        self._telling: Job | None = None
         self._round = 0  # of the site: an answer for an older one is dropped
         self.form = Form()
         library.listen(self._library_turned)
         host.listen(self._host_turned)
 
     def open(self) -> None:
-        """Asked whenever the page is opened."""
+        """Asked whenever the page is opened: what is chosen may have been measured meanwhile."""
         self._library.refresh()
+        self._look_closer()
 
     def watch(self) -> None:
         """Asked every few seconds while the page is seen: notices what other programs do."""
@@ -90,8 +93,7 @@ class LibraryPresenter:
     def select(self, path: Path | None) -> None:
         """Looks at one model."""
         if path != self.form.selected:
-            self._show(selected=path)
-            self._judge_more()
+            self._choose(path)
 
     def seen(self, paths: Sequence[Path]) -> None:
         """Which rows are on the screen: these get their verdict first."""
@@ -111,7 +113,7 @@ class LibraryPresenter:
             self._tell(error)
             return
         if self.form.selected == path:
-            self._show(selected=renamed.path)
+            self._choose(renamed.path)
         self._view.say(texts.renamed_text(name.strip()), lambda: self._attempt(renamed.undo))
 
     def move_to_trash(self, path: Path) -> bool:
@@ -126,7 +128,7 @@ class LibraryPresenter:
         except AppError as error:
             self._tell(error)
             return False
-        self._show(selected=following)
+        self._choose(following)
         self._view.say(texts.trashed_text(entry.name, entry.size_bytes), lambda: self._put_back(trashed, path))
         return True
 
@@ -179,9 +181,34 @@ class LibraryPresenter:
         changed = {one.path for one in state.entries if before.get(one.path) != (one.size_bytes, one.modified_s)}
         judged = {path: answer for path, answer in self.form.judged.items() if path not in changed}
         place = self.form.place if self.form.place in Form(state=state).places else None
-        self._show(state=state, judged=judged, place=place)
+        stories = {path: story for path, story in self.form.stories.items() if path not in changed}
+        self._show(state=state, judged=judged, stories=stories, place=place)
         if changed:
             self._judge_more()
+        if self.form.selected in changed:
+            self._look_closer()
+
+    def _choose(self, path: Path | None) -> None:
+        self._show(selected=path)
+        self._judge_more()
+        self._look_closer()
+
+    def _look_closer(self) -> None:
+        """How the chosen file was made and what was measured of it; whatever was looked up before it is given up."""
+        if self._telling:
+            self._telling.cancel()
+            self._telling = None
+        entry = self.form.entry
+        if entry is None or entry.is_broken:
+            return
+        path = entry.path
+
+        def told(outcome: Outcome) -> None:
+            if isinstance(outcome, Done):
+                story: Story = outcome.result
+                self._show(stories={**self.form.stories, path: story})
+
+        self._telling = self._runner.start(telling(path, self._fitting.evaluations), on_end=told)
 
     def _host_turned(self, state: ModelState) -> None:
         """What is loaded would be unloaded first, so it decides how much is free."""
@@ -239,7 +266,7 @@ class LibraryPresenter:
 
     def _put_back(self, trashed: Trashed, path: Path) -> None:
         if self._attempt(lambda: self._library.put_back(trashed)):
-            self._show(selected=path)
+            self._choose(path)
 
     def _refuse_loaded(self, entry: Entry) -> None:
         """A file that an engine reads stays where it is: some systems would refuse it half-way."""

@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from carryon.app.fits_here import FitHere, Judged
+from carryon.app.made_here import NOTHING_TOLD, Making, Story
 from carryon.base.units import NOT_MEASURED, bytes_text
 from carryon.fit.plan import Verdict
+from carryon.fit.quality import Quality
+from carryon.fit.words import GRADES, divergence_text
 from carryon.gguf.cursor import shown
 from carryon.hub.library.duplicates import Copies
 from carryon.hub.library.entry import Entry, Kind
@@ -32,6 +35,10 @@ COLUMNS = ("Name", "Quant", "Size", "Context", "Where", "Last used", "Fit here")
 WIDEST_VERDICTS = ("Runs from disk, slow", "Too big by 88.8 GB")
 MODELS, HEADER = "Models on this disk", "What the columns are"
 USE, FIT, RENAME, SHOW_FOLDER, COPY_PATH = "Use in chat", "Fit", "Rename", "Show in folder", "Copy path"
+QUANTIZE, MEASURE = "Quantize…", "Measure…"
+QUANTIZE_TIP, MEASURE_TIP = (
+    "Make smaller files of this model in the Workshop", "Find out in the Workshop what smaller files of it would lose",
+)  # fmt: skip
 METADATA, TO_TRASH = "All fields…", "Move to trash"
 COPIED_FACTS = ("Repository", "Revision", "SHA-256", "File")  # they get a button that copies them
 COPIED = "Copied."
@@ -177,14 +184,15 @@ def troubles(form: Form) -> tuple[str, ...]:
     return (*said, *(f"The folder {path_text(one)}, which you added, is not there now." for one in gone))
 
 
-def facts(entry: Entry) -> tuple[tuple[str, str], ...]:
+def facts(entry: Entry, story: Story | None = None) -> tuple[tuple[str, str], ...]:
     """What the detail lists: name and value, without what is not known."""
-    origin, known = entry.origin, entry.known
+    origin, known, story = entry.origin, entry.known, story or Story()
     told = (
         ("Kind", KINDS[known.kind] if known.kind is not Kind.MODEL else ""),
         ("Architecture", known.architecture),
         ("Parameters", parameters_of(entry) if known.kind is Kind.MODEL else ""),
         ("Quant", known.quant),
+        ("Measured", measured_text(story.quality)),
         ("Size", _size_text(entry)),
         ("Trained context", f"{known.n_ctx_train:,} tokens" if known.n_ctx_train else ""),
         ("Chat template", template_text(entry) if known.kind is Kind.MODEL and not entry.is_broken else ""),
@@ -192,6 +200,7 @@ def facts(entry: Entry) -> tuple[tuple[str, str], ...]:
         ("Licence", known.licence),
         ("Repository", entry.repo_id),
         ("Revision", origin.commit if origin else ""),
+        *_making_facts(story.making, entry),
         ("SHA-256", entry.sha256 or (origin.sha256 or "" if origin else "")),
         ("Also called", ", ".join(entry.other_names)),
         ("Kept by", where_text(entry)),
@@ -199,6 +208,43 @@ def facts(entry: Entry) -> tuple[tuple[str, str], ...]:
         ("File", path_text(entry.path)),
     )
     return tuple((name, value) for name, value in told if value not in ("", NOT_MEASURED))
+
+
+def measured_text(quality: Quality | None) -> str:
+    """'very good: perplexity +1.2 %, KL 0.013 against BF16'; empty where nothing was measured."""
+    if quality is None or quality.kl_divergence is None:
+        return ""
+    rise = "" if quality.perplexity_rise is None else f"perplexity {quality.perplexity_rise * 100:+.1f} %, "
+    lost = f"{rise}KL {divergence_text(quality.kl_divergence)} against {shown(quality.measured_against)}"
+    return f"{GRADES[quality.grade]}: {lost}"
+
+
+def _making_facts(making: Making, entry: Entry) -> tuple[tuple[str, str], ...]:
+    """How it was made; what it was made from is said once, with its repository or here."""
+    if making == NOTHING_TOLD:
+        return ()
+    is_said = making.repo_id.lower() == entry.repo_id.lower() and entry.origin is not None
+    source = f"{making.repo_id} at {making.revision[:12]}" if making.revision else making.repo_id
+    return (
+        ("Made from", "" if is_said else source),
+        ("Converted by", f"Carryon {making.converter}" if making.converter else ""),
+        ("Quantized by", making.quantizer),
+        ("Quantized from", _with(making.quantized_from, making.quantized_from_type)),
+        ("Recipe", making.recipe),
+        ("Importance matrix", _imatrix_text(making)),
+    )
+
+
+def _imatrix_text(making: Making) -> str:
+    """'wiki.imatrix.gguf, made from wiki.txt (SHA-256 32acdb97aaf1…)'."""
+    text = shown(Path(making.imatrix_text.replace("\\", "/")).name)
+    sum = f"SHA-256 {making.imatrix_text_sha256[:12]}…" if making.imatrix_text_sha256 else ""
+    source = f"made from {_with(text, sum)}" if text else ""
+    return ", ".join(one for one in (making.imatrix_name, source) if one)
+
+
+def _with(words: str, more: str) -> str:
+    return f"{words} ({more})" if words and more and more not in words else words or more
 
 
 def kept_text(entry: Entry) -> str:
