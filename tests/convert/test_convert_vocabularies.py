@@ -207,6 +207,14 @@ def test_wordpiece_puts_cls_and_sep_around(folder_of, kind):
     assert vocabulary.settings()["tokenizer.ggml.normalizer.lowercase"] is True
 
 
+def test_modernbert_puts_cls_and_sep_around(tmp_path):
+    vocabulary = read(made.modernbert(tmp_path / "model"), model_type="modernbert")
+    special = vocabulary.special
+    assert (vocabulary.words.style, vocabulary.words.splitting) == ("gpt2", "modern-bert")
+    assert (special.ids["bos"], special.ids["eos"], special.ids["cls"], special.ids["seperator"]) == (0, 2, 0, 2)
+    assert (special.adds_bos, special.adds_eos, special.adds_sep) == (True, True, True)
+
+
 def test_a_wordpiece_that_puts_nothing_around_is_refused(folder_of):
     with pytest.raises(Unsupported, match="always would"):
         read(change(folder_of("wordpiece"), lambda whole: whole.update(post_processor=None)))

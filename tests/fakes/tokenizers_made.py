@@ -44,6 +44,17 @@ def save(folder, tokenizer, **settings):
     return folder
 
 
+def modernbert(folder):
+    """ModernBERT's kind: GPT-2's cuts, composed text, and a token on each side."""
+    byte_level(folder, nfc=True)
+    first, last = CONTROL[0], CONTROL[2]
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{first} $A {last}", pair=f"{first} $A {last} $B {last}", special_tokens=[(first, 0), (last, 2)]
+    )
+    return save(folder, tokenizer, cls_token=first, sep_token=last, tokenizer_class="TokenizersBackend")
+
+
 def byte_level(folder, regex=GPT2, *, bos=False, **more):
     """A byte-level BPE that cuts text by one rule."""
     return chain(folder, [regex], bos=bos, **more)

@@ -37,6 +37,8 @@ KINDS = {
     "wordpiece with capitals": lambda folder: made.wordpiece(folder, lowercase=False),
     "wordpiece without tokenizer.json": lambda folder: made.wordpiece(folder, saves_json=False),
     "qwen2 that composes": lambda folder: made.byte_level(folder, QWEN2, nfc=True),
+    "modernbert": made.modernbert,
+    "unigram of its own": lambda folder: made.piece_model(folder, algorithm="unigram", byte_fallback=False),
     "llama3 with bos": lambda folder: made.byte_level(folder, LLAMA3, ignore_merges=True, bos=True),
 }
 CHAINS = {f"{names[0]} by {len(cuts.rules)}, {cuts.ignore_merges}": cuts for cuts, names in NAMES.items()}

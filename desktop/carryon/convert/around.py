@@ -1,12 +1,12 @@
 """What a tokenizer puts around a text of its own accord, found by letting the tokenizers library do it."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from carryon.base.errors import Unsupported
 from carryon.convert.advice import DOWNLOAD_AGAIN, LOOK_FOR_GGUF
+from carryon.convert.library import Unusable, built, library_errors
 
 TEXT, OTHER = 2**31 - 1, 2**31 - 2  # ids that no token has, for a text and the second of a pair
 
@@ -36,16 +36,13 @@ def around(post_processor: Any, ids: Mapping[str, int]) -> Around:
 
 
 def _applied(post_processor: Any) -> Around | None:
-    """None where the library does not take it; it names no kinds of its errors."""
-    from tokenizers import Tokenizer  # imported here, for it costs the start of every command 30 ms
-
+    """None where the library does not take it."""
     model = {"type": "WordLevel", "vocab": {"a": TEXT, "b": OTHER}, "unk_token": "a"}
-    whole = {"version": "1.0", "added_tokens": [], "model": model, "post_processor": post_processor}
-    parts = dict.fromkeys(("truncation", "padding", "normalizer", "pre_tokenizer", "decoder"))
     try:
-        tokenizer = Tokenizer.from_str(json.dumps({**parts, **whole}))
-        single, pair = tokenizer.encode("a").ids, tokenizer.encode("a", "b").ids
-    except Exception:
+        tokenizer = built({"model": model, "post_processor": post_processor})
+        with library_errors():
+            single, pair = tokenizer.encode("a").ids, tokenizer.encode("a", "b").ids
+    except Unusable:
         return None
     if single.count(TEXT) != 1:
         return None

@@ -34,6 +34,8 @@ CUTS_BY_CLASS = {  # how the tokenizers that need no tokenizer.json cut text, by
     },
 }
 
+NAMES = "special_names"  # beside what tokenizer.json has: the special tokens that the file itself names
+
 Json = dict[str, Any]
 Special = tuple[str, int] | None  # the text and the id of a special token
 
@@ -64,7 +66,11 @@ def _from_pieces(model: PieceModel, folder: Path, settings: Mapping[str, Any]) -
     has_bos = settings.get("add_bos_token", not is_t5) is True
     has_eos = settings.get("add_eos_token", is_t5) is True
     bos, eos = (_special(settings, *one, pieces) for one in (("bos_token", model.bos), ("eos_token", model.eos)))
-    whole = {"added_tokens": added, "post_processor": _template(bos if has_bos else None, eos if has_eos else None)}
+    whole = {
+        "added_tokens": added,
+        "post_processor": _template(bos if has_bos else None, eos if has_eos else None),
+        NAMES: {name: one[0] for name, one in (("bos_token", bos), ("eos_token", eos)) if one},
+    }
     return whole | (_unigram if model.algorithm is Algorithm.UNIGRAM else _pairs)(model, pieces)
 
 
@@ -89,7 +95,7 @@ def _unigram(model: PieceModel, pieces: Sequence[Token]) -> Json:
             "vocab": [[piece.text, piece.score] for piece in pieces],
             "byte_fallback": any(piece.kind is Kind.BYTE for piece in pieces),
         },
-        "normalizer": {"type": "Precompiled", "precompiled_charsmap": charsmap},
+        "normalizer": {"type": "Precompiled", "precompiled_charsmap": charsmap} if charsmap else None,
         "pre_tokenizer": {
             "type": "Sequence",
             "pretokenizers": [
@@ -105,7 +111,9 @@ def _fairseq(model: PieceModel, folder: Path, settings: Mapping[str, Any]) -> Js
     aligned[3] = Token("<unk>", Kind.UNKNOWN)
     pieces, added = _overridden(aligned, folder, settings)
     start, end = ((aligned[number].text, number) for number in (0, 2))
-    return {"added_tokens": added, "post_processor": _template(start, end), **_unigram(model, pieces)}
+    names = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "mask_token": "<mask>"}
+    whole = {"added_tokens": added, "post_processor": _template(start, end), NAMES: names}
+    return whole | _unigram(model, pieces)
 
 
 def _overridden(pieces: Sequence[Token], folder: Path, settings: Mapping[str, Any]) -> tuple[list[Token], list[Json]]:
@@ -163,6 +171,7 @@ def _wordpiece(folder: Path, settings: Mapping[str, Any]) -> Json:
         },
         "pre_tokenizer": {"type": "BertPreTokenizer"},
         "post_processor": _template(*ends),
+        NAMES: {f"{name}_token": text for name, text in texts.items()},
     }
 
 

@@ -14,7 +14,7 @@ from carryon.convert.sentencepiece import is_sentencepiece, sentencepiece_words
 from carryon.convert.special import read_special
 from carryon.convert.splitting import Splitting, splitting_of, unknown_cuts
 from carryon.convert.spm_model import Algorithm, PieceModel, read_piece_model
-from carryon.convert.standins import piece_file, stand_in
+from carryon.convert.standins import NAMES, piece_file, stand_in
 from carryon.convert.template import read_templates
 from carryon.convert.unigram import unigram_ids, unigram_words
 from carryon.convert.vocabulary import Kind, Token, Vocabulary, Words
@@ -36,6 +36,7 @@ def read_vocabulary(folder: Path, config: Config, n_rows: int, trial: Trial | No
     """
     settings = tokenizer_settings(folder)
     tokenizer = read_tokenizer(folder, settings)
+    settings = {**tokenizer.get(NAMES, {}), **settings}
     added = added_tokens(tokenizer)
     ids = _ids(tokenizer["model"], added)
     words = _rows(folder, tokenizer, ids, added, n_rows)
@@ -124,7 +125,8 @@ def _said(settings: dict[str, Any]) -> dict[str, Any]:
 
 def read_tokenizer(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """tokenizer.json, or what the other files say in its form; its model is of a kind that can be converted."""
-    tokenizer = read_json(folder / FILE) if (folder / FILE).is_file() else stand_in(folder, settings)
+    is_there = (folder / FILE).is_file()
+    tokenizer = {**read_json(folder / FILE), NAMES: {}} if is_there else stand_in(folder, settings)
     model = tokenizer.get("model")
     if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict | list):
         raise BadFile(f"{FILE} is damaged.", DOWNLOAD_AGAIN)

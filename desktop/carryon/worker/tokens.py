@@ -1,15 +1,14 @@
 """Whether a GGUF file cuts text into the same tokens as the tokenizer that it was made from: tried, not believed."""
 
-import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from carryon.base.errors import BadFile, Unsupported
 from carryon.convert.advice import LOOK_FOR_GGUF
+from carryon.convert.library import Unusable, built
 from carryon.convert.probes import probes_of
 from carryon.convert.sentencepiece import with_merges
 from carryon.convert.tokenizer import Trial, piece_model_of, read_tokenizer, tokenizer_settings
@@ -19,9 +18,6 @@ from carryon.worker.capi import L
 from carryon.worker.vocabulary import Vocabulary as Loaded
 
 ANY_ARCHITECTURE = "llama"  # of a file that is a vocabulary only, nothing else of the architecture is read
-# What tokenizers wants to be said, which stand-ins and older files leave out.
-PARTS = dict.fromkeys(("truncation", "padding", "normalizer", "pre_tokenizer", "post_processor", "decoder"))
-FLAGS = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized", "special"), False)
 MOST_DIFFERING = 0.2  # a wrong name for the cuts makes a third and more differ; known limits concern one script or two
 LONGEST_SHOWN = 40
 FINISHED = "a"  # the text whose surroundings are looked at
@@ -32,14 +28,12 @@ class Original:
 
     def __init__(self, folder: Path) -> None:
         """Raises BadFile or Unsupported."""
-        from tokenizers import Tokenizer  # imported here, as most who import this module never come here
-
         whole = with_merges(read_tokenizer(folder, tokenizer_settings(folder)), piece_model_of(folder))
         self.texts = probes_of(whole)
         self.finishes = whole.get("post_processor") is not None
         try:
-            self._tokenizer = Tokenizer.from_str(json.dumps(_complete(whole)))
-        except Exception as error:  # the library names no kinds of its errors
+            self._tokenizer = built(whole)
+        except Unusable as error:
             raise Unsupported(f"The model's own tokenizer cannot be used: {error}.", LOOK_FOR_GGUF) from error
 
     def tokens(self, text: str, *, add_special: bool = False) -> list[int]:
@@ -98,11 +92,6 @@ def trial_of(folder: Path, name: str = "") -> Trial:
                 return len(originals[0].texts) + 1
 
     return run
-
-
-def _complete(whole: dict[str, Any]) -> dict[str, Any]:
-    added = [{**FLAGS, **entry} for entry in whole.get("added_tokens") or []]
-    return {"version": "1.0", **PARTS, **whole, "added_tokens": added}
 
 
 @contextmanager
