@@ -39,6 +39,7 @@ class Foot(QWidget):
             one.setToolTip(texts.NEXT_TIP)
         self._why = SteadyLabel("soft")
         self._shown = (Form(), "")
+        self._best_role = "text"
         self._arrange()
 
     @property
@@ -81,9 +82,11 @@ class Foot(QWidget):
         self._promote(is_targets and is_best_alone)
 
     def _promote(self, is_primary: bool) -> None:
-        if is_primary != (self.best.objectName() == "primary"):
-            rename(self.best, "primary" if is_primary else "")
-            theme.dress(self.best, "ph.sparkle", "on" if is_primary else "text")
+        rename(self.best, "primary" if is_primary else "")
+        role = "soft" if not self.best.isEnabled() else "on" if is_primary else "text"
+        if role != self._best_role:
+            self._best_role = role
+            theme.dress(self.best, "ph.sparkle", role)
 
     def _show_why(self, form: Form) -> None:
         why = ""

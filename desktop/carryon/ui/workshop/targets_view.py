@@ -154,7 +154,7 @@ class TargetsView(Scroll):
         row = QHBoxLayout(disk)
         spaced(row, gap=10)
         row.addWidget(self._gauge)
-        row.addWidget(self._disk, 1)
+        row.addWidget(self._disk, 1, Qt.AlignmentFlag.AlignVCenter)
         row.addWidget(self.command)
         return card_with(
             "", _named(buddy(texts.NAME, self.name), self.name), _named(label(texts.FOLDER, "soft"), folder), disk
