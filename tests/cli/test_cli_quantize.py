@@ -59,6 +59,7 @@ def test_what_is_printed_for_programs_is_what_was_made(source, tmp_path, capsys)
     assert told["size_bytes"] == target.stat().st_size
 
 
+@pytest.mark.slow
 def test_an_importance_matrix_is_made_and_used(source, tmp_path, capsys):
     text, made = tmp_path / "text.txt", tmp_path / "m.imatrix.gguf"
     text.write_text(" one two three four five." * 60, encoding="utf-8")

@@ -97,7 +97,8 @@ def test_a_long_name_is_cut_where_the_format_ends(tmp_path, quantized):
 
 
 @pytest.mark.parametrize("name", ["dense", "experts"])
-@pytest.mark.parametrize("quant", ["Q2_K_S", pytest.param("IQ2_XS", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("quant", ["Q2_K_S", "IQ2_XS"])
+@pytest.mark.slow
 def test_two_bits_need_an_importance_matrix_and_work_with_one(name, quant, request, importance, quantized):
     source = request.getfixturevalue(name)
     assert f"{quant} needs an importance matrix" in refusal(BadInput, quantized, source, quant)
@@ -111,6 +112,7 @@ def test_two_bits_need_an_importance_matrix_and_work_with_one(name, quant, reque
     assert types["blk.1.attn_q.weight"] == {"Q2_K_S": "Q2_K"}.get(quant, quant)
 
 
+@pytest.mark.slow
 def test_an_importance_matrix_makes_what_matters_more_exact(dense, importance, quantized, tmp_path):
     """The columns that the text needs are nearer to the source with it than without, by their own weights."""
     without = quantized(dense, "Q2_K", tmp_path / "without.gguf").path
@@ -347,6 +349,7 @@ def test_a_source_that_changes_meanwhile_is_refused(dense, tmp_path):
     assert not (tmp_path / "out.gguf").exists()
 
 
+@pytest.mark.slow
 def test_a_split_source_becomes_one_file(dense, tmp_path, quantized, monkeypatch):
     monkeypatch.setattr(gguf, "GGUFWriter", partial(gguf.GGUFWriter, split_max_tensors=9))
     tiny_gguf.random_model(tmp_path / "parts.gguf")

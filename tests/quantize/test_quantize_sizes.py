@@ -1,6 +1,7 @@
 """What a file will weigh is known to the byte before it is made, from a header alone, for every type at once."""
 
 import json
+import random
 import subprocess
 import sys
 from functools import partial
@@ -218,3 +219,33 @@ def test_working_memory_is_bounded():
     assert slab_bytes(1) == slab_bytes(2) == 64 << 20
     assert slab_bytes(16) == 512 << 20
     assert slab_bytes(1000) == 2 << 30
+
+
+def test_a_matrix_that_is_still_to_be_made_counts(dense, importance):
+    """Recipes change with one; only its name in the header is not known yet."""
+    plain, awaiting, having = sizes(
+        dense, "IQ3_XXS", Wish("IQ3_XXS", awaits_imatrix=True), Wish("IQ3_XXS", importance["dense"].path)
+    )
+    assert awaiting.bits_per_weight == having.bits_per_weight
+    assert 0 < having.size_bytes - awaiting.size_bytes < 600
+    assert plain.bits_per_weight > awaiting.bits_per_weight
+    assert plain.needs_imatrix
+    assert awaiting.needs_imatrix
+
+
+@pytest.mark.slow
+def test_no_mutated_header_is_believed_or_breaks_anything(dense, tmp_path):
+    """Sizes, or a sentence: the engine may die of a file, and then its death is told."""
+    dice, sound, path = random.Random(11), dense.read_bytes(), tmp_path / "mutated.gguf"
+    header_bytes, refused = read_header(dense).data_start_bytes, []
+    for _ in range(12):
+        content = bytearray(sound)
+        for _ in range(dice.randint(1, 3)):
+            content[dice.randrange(header_bytes)] = dice.choice((0, 1, 0x7F, 0xFF, dice.randrange(256)))
+        path.write_bytes(content)
+        try:
+            sizes(path, "Q4_K_M")
+        except AppError as error:
+            refused.append(error)
+    assert refused
+    assert not [one for one in refused if "went wrong inside" in one.message or not one.hint]

@@ -103,6 +103,7 @@ class Sizer:
         self._check_types(source)
         self._log, self._source = log, source
         self._header_bytes: dict[tuple[tuple[str, Fact], ...], int] = {}
+        self._importances: dict[Path, Importance] = {}
         self._folder = folder
         self._outline = Outline(self.parts)
         self._bare = self._written_bare()
@@ -115,7 +116,7 @@ class Sizer:
         """Asks the quantizer. Raises BadInput, Unsupported or the refusal of the engine."""
         self._check(wish)
         if wish.imatrix and importance is None:
-            importance = read_importance(wish.imatrix)
+            importance = self._importance(wish.imatrix)
         facts = self._facts(wish, importance)
         self._log.forget()
         if not quantize(self._bare, _NOWHERE, Parameters(wish, facts)):
@@ -168,6 +169,12 @@ class Sizer:
         # llama.cpp copies the key of another alignment and aligns to 32 bytes all the same
         odd = {_ALIGNMENT_KEY: ALIGNMENT_BYTES} if _ALIGNMENT_KEY in first.fields else {}
         return {**{key: _fitting(value) for key, value in facts.items()}, **odd}
+
+    def _importance(self, path: Path) -> Importance:
+        """Read once, however many types are asked for."""
+        if path not in self._importances:
+            self._importances[path] = read_importance(path)
+        return self._importances[path]
 
     def _header_of(self, facts: Mapping[str, Fact]) -> int:
         key = tuple(facts.items())
