@@ -13,6 +13,7 @@ from carryon.base.errors import NoRoom, Offline
 from carryon.base.jobs import Runner
 from carryon.ui.workshop.form import Matrix, ModelHere, Step
 from carryon.ui.workshop.presenter import RECENT_KEPT, WorkshopPresenter
+from carryon.ui.workshop.sources import name_for
 
 
 class View:
@@ -214,6 +215,22 @@ def test_the_files_of_the_library_are_shown(desk):
     model = ModelHere(Path("/m.gguf"), "m", "Q8_0", 1)
     desk.presenter.show_models((model,))
     assert desk.form.models == (model,)
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        (GGUF_FILE, "SmolLM2-1.7B-Instruct"),
+        (Source(SourceKind.GGUF, "/m/Smol-bf16-00001-of-00003.gguf"), "Smol"),
+        (Source(SourceKind.GGUF, "/m/smol.q4_k_m.gguf"), "smol"),
+        (Source(SourceKind.GGUF, "/m/Q4_K_M.gguf"), "Q4_K_M"),
+        (Source(SourceKind.GGUF, "/m/Smol-Instruct.gguf"), "Smol-Instruct"),
+        (Source(SourceKind.FOLDER, "/m/Smol-F16"), "Smol-F16"),
+        (Source(SourceKind.REPOSITORY, "owner/Smol@main"), "Smol"),
+    ],
+)
+def test_a_file_is_not_called_by_two_types(source, name):
+    assert name_for(source) == name
 
 
 # the preflight

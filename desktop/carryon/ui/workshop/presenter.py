@@ -11,7 +11,7 @@ from carryon.base.jobs import Cancelled, Done, Failed, Job, Lane, Outcome, Runne
 from carryon.evaluate.chart import Point
 from carryon.ui.workshop import run_texts, texts
 from carryon.ui.workshop.form import Choices, Form, Matrix, ModelHere, Step, in_order, with_choices
-from carryon.ui.workshop.sources import free_bytes_at, models_in, source_of_path, source_of_text
+from carryon.ui.workshop.sources import free_bytes_at, models_in, name_for, source_of_path, source_of_text
 
 RECENT_KEPT = 6
 ChartWork = Generator[None, None, tuple[Point, ...]]
@@ -204,7 +204,7 @@ class WorkshopPresenter:
         """Another source: what was chosen for the last one is not for this one, but for where files go and how."""
         self._give_up()
         kept = self.form.choices
-        choices = Choices(folder=kept.folder, name=source.name, keeps_middle=kept.keeps_middle, text=kept.text)
+        choices = Choices(folder=kept.folder, name=name_for(source), keeps_middle=kept.keeps_middle, text=kept.text)
         self._show(
             source=source, source_error=None, preflight=None, error=None, may_fetch=False, choices=choices,
             current="", was_stopped=False,

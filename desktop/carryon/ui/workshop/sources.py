@@ -7,12 +7,14 @@ from pathlib import Path
 
 from carryon.app.workshop_list import Source, SourceKind
 from carryon.base.errors import AppError, BadFile, BadInput
+from carryon.gguf.mix import QUANTS
 from carryon.hub.library.entry import Entry
 from carryon.hub.names import reference_of, repo_id_of
 from carryon.ui.workshop.form import ModelHere
 
 _SPLIT_PART = re.compile(r"-(\d{5})-of-\d{5}\.gguf$")
 _HOW = "Type “owner/name” of a repository, or choose a folder that has config.json, or a GGUF file."
+_UNQUANTIZED = ("F32", "F16", "BF16")
 _PATH_SIGNS = ("/", "\\", "~", ".")
 
 
@@ -49,6 +51,14 @@ def free_bytes_at(folder: Path) -> int | None:
         except OSError:
             continue
     return None
+
+
+def name_for(source: Source) -> str:
+    """What the files are called: of “Smol-Q8_0.gguf” no “Smol-Q8_0-Q4_K_M.gguf” shall be made."""
+    plain = _SPLIT_PART.sub(".gguf", f"{source.name}.gguf").removesuffix(".gguf")
+    start, _, end = plain.rpartition("-" if "-" in plain else ".")
+    is_quant = end.upper() in QUANTS or end.upper() in _UNQUANTIZED
+    return start if source.kind is SourceKind.GGUF and start and is_quant else plain
 
 
 def models_in(folder: Path) -> frozenset[str]:
