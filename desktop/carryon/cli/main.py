@@ -13,6 +13,7 @@ FAILED = 1
 INTERRUPTED = 130  # the shell's convention for Ctrl+C
 _COMMANDS = (  # each a module of this package
     "run", "serve", "fit", "bench", "machine", "search", "get", "list", "show", "rm",
+    "best", "preflight", "convert", "quantize", "imatrix", "evaluate", "merge",
 )  # fmt: skip
 _INPUT_ERRORS = (BadInput, BadFile, ContextFull, EngineRefused, Unsupported)
 
