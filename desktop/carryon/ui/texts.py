@@ -40,6 +40,7 @@ SHORTCUTS: tuple[tuple[str, str], ...] = (
     ("Ctrl+3", "Library: the models on this disk"),
     ("Ctrl+4", "Workshop: convert, quantize and measure"),
     ("Ctrl+5", "Fit: what this machine can run"),
+    ("Alt+Left, Alt+Right", "A step back or on in the workshop"),
     ("Ctrl+6 or Ctrl+,", "Settings"),
     ("Ctrl+/", "This list"),
 )
