@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QMenu, QMessageBox, QPushButton, QToolButton
 
+from carryon.app.workshop_list import Source, SourceKind
 from carryon.base.settings import Theme
 from carryon.hub.library.scanning import Scan
 from carryon.ui import theme
@@ -437,3 +438,34 @@ def test_the_verdict_is_the_one_of_the_command(make_page, own, qtbot, capsys, tm
     run(["fit", str(own), "--machine", str(machine), "--json"])
     told = json.loads(capsys.readouterr().out)
     assert page.presenter.form.judged[own].verdict == told["verdict"]
+
+
+# into the workshop
+
+
+@pytest.mark.parametrize(("words", "measures"), [(texts.QUANTIZE, False), (texts.MEASURE, True)])
+def test_a_model_goes_into_the_workshop(make_page, full, own, qtbot, words, measures):
+    page = make_page()
+    choose(page, qtbot, "Qwen3-8B-Q4_K_M")
+    with qtbot.waitSignal(page.workshop_wanted) as told:
+        button(page, words).click()
+    assert told.args == [Source(SourceKind.GGUF, str(own)), measures]
+
+
+@pytest.mark.parametrize("name", ["style", "bad-Q4_K_M"])
+def test_what_is_no_model_does_not(make_page, full, qtbot, name):
+    page = make_page()
+    choose(page, qtbot, name)
+    assert texts.QUANTIZE not in said(page)
+    assert texts.MEASURE not in said(page)
+    page._quantize()  # as the menu would
+    assert "Converted by" not in said(page)
+
+
+def test_how_a_model_was_made_stands_in_its_detail(make_page, carryon_home, qtbot):
+    told = {"carryon.converter": "0.4.0", "carryon.quantizer": "Carryon 0.4.0 (llama.cpp 1)"}
+    tiny_model(carryon_home.models / "smol-Q4_K_M.gguf", **told)
+    page = make_page()
+    choose(page, qtbot, "smol-Q4_K_M")
+    qtbot.waitUntil(lambda: "Carryon 0.4.0 (llama.cpp 1)" in said(page).replace("\u200b", ""))
+    assert "Quantized by" in said(page)

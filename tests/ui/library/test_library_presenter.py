@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from fakes import fake_engine, machines
+from fakes.evaluated import BASE, MEASURED
 from fakes.main_thread import MainThread
 from fakes.model_shelves import tiny_model
 
@@ -12,6 +13,7 @@ from carryon.app.host import LoadedModel
 from carryon.app.models import ModelFile
 from carryon.app.services import build
 from carryon.base.errors import AppError, BadFile
+from carryon.evaluate.result import Evaluation
 from carryon.fit.plan import Verdict
 from carryon.hardware.machine import GpuUse, Memory, MemoryUse
 from carryon.hub.library.shelves import Program
@@ -258,3 +260,38 @@ def test_the_fields_of_a_file_that_is_gone_are_an_error(desk, own):
     presenter.read_fields(own.with_name("gone.gguf"), ends.append)
     desk.main.run_until(lambda: ends != [])
     assert isinstance(ends[0], BadFile)
+
+
+# how a model was made, and what was measured
+
+
+def test_what_is_chosen_tells_its_story(desk, carryon_home):
+    path = tiny_model(carryon_home.models / "m-Q4_K_M.gguf", **{"carryon.converter": "0.4.0"})
+    presenter = desk.open()
+    presenter.select(path)
+    desk.main.run_until(lambda: path in desk.form.stories)
+    assert desk.form.stories[path].making.converter == "0.4.0"
+    assert desk.form.stories[path].quality is None
+
+
+def test_what_was_measured_meanwhile_is_seen_when_the_page_is_opened(desk, carryon_home):
+    path = tiny_model(carryon_home.models / "m-Q4_K_M.gguf")
+    base = tiny_model(carryon_home.models / "m-F16.gguf", quant_type=1, n_embd=512)
+    presenter = desk.open()
+    presenter.select(path)
+    desk.main.run_until(lambda: path in desk.form.stories)
+    measured = replace(MEASURED, path=path, base=base)
+    desk.services.fitting.evaluations.keep(Evaluation(replace(BASE, path=base), (measured,)))
+    presenter.open()
+    desk.main.run_until(lambda: desk.form.stories[path].quality is not None)
+    assert desk.form.stories[path].quality.kl_divergence == pytest.approx(0.0131)
+
+
+def test_a_file_that_became_another_one_tells_another_story(desk, carryon_home):
+    path = tiny_model(carryon_home.models / "m-Q4_K_M.gguf", **{"carryon.converter": "0.4.0"})
+    presenter = desk.open()
+    presenter.select(path)
+    desk.main.run_until(lambda: path in desk.form.stories)
+    tiny_model(path, n_embd=512, **{"carryon.converter": "0.5.0"})
+    presenter.look_again()
+    desk.main.run_until(lambda: path in desk.form.stories and desk.form.stories[path].making.converter == "0.5.0")

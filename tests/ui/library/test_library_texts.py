@@ -1,17 +1,21 @@
 """The words of the library: counts, days, places; nothing that a file says can spoil a line."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from carryon.app.library import LibraryState
+from carryon.app.made_here import Making, Story
 from carryon.base.units import NOT_MEASURED
+from carryon.fit.quality import Grade, Quality, measured_quality
 from carryon.hub.library.duplicates import Copies
 from carryon.hub.library.entry import Entry, Kind, Known, Trouble
 from carryon.hub.library.scanning import Looked, Scan
 from carryon.hub.library.shelves import Program, Shelf
 from carryon.hub.library.words import parameters_of, path_text, quant_text, when_text, where_text
+from carryon.hub.origin import Origin
 from carryon.ui.library import texts
 from carryon.ui.library.detail import breakable
 from carryon.ui.library.form import Form
@@ -107,3 +111,60 @@ def test_a_long_word_may_break_and_loses_nothing():
 @pytest.mark.parametrize("words", ["", "in the file", "Qwen3-8B-Q4_K_M", "none: answers may be poor in a chat"])
 def test_short_words_stay_whole(words):
     assert breakable(words) == words
+
+
+# how it was made, and what was measured
+
+
+MADE = Making(
+    "acme/Smol", "a" * 40, "0.4.0", "Carryon 0.4.0 (llama.cpp 1)", "Smol-BF16.work", "BF16", "", "smol.imatrix",
+    "/home/ada/wiki.txt", "b" * 64,
+)  # fmt: skip
+
+
+def test_a_model_that_was_made_here_says_from_what_and_how():
+    told = dict(texts.facts(entry("Smol-Q4_K_M"), Story(MADE)))
+    assert told["Made from"] == "acme/Smol at aaaaaaaaaaaa"
+    assert told["Converted by"] == "Carryon 0.4.0"
+    assert told["Quantized by"] == "Carryon 0.4.0 (llama.cpp 1)"
+    assert told["Quantized from"] == "Smol-BF16"
+    assert told["Importance matrix"] == "smol.imatrix, made from wiki.txt (SHA-256 bbbbbbbbbbbb…)"
+    assert "Recipe" not in told
+
+
+def test_a_type_that_the_name_does_not_tell_stands_behind_it():
+    told = dict(texts.facts(entry(), Story(replace(MADE, quantized_from="x.gguf", recipe="output=Q8_0"))))
+    assert told["Quantized from"] == "x.gguf (BF16)"
+    assert told["Recipe"] == "output=Q8_0"
+    assert dict(texts.facts(entry(), Story(replace(MADE, quantized_from=""))))["Quantized from"] == "BF16"
+
+
+def test_a_repository_that_is_proved_is_not_told_twice():
+    proved = replace(entry(), origin=Origin("acme/Smol", "m.gguf", "a" * 40, None, 1, ""), repo_id="acme/Smol")
+    told = dict(texts.facts(proved, Story(MADE)))
+    assert told["Repository"] == "acme/Smol"
+    assert told["Revision"] == "a" * 40
+    assert "Made from" not in told
+
+
+def test_a_model_of_others_says_nothing_of_its_making():
+    assert texts.facts(entry(), Story()) == texts.facts(entry())
+    matrix = Making(imatrix_name="bartowski.imatrix", imatrix_text="calibration_datav3.txt")
+    assert dict(texts.facts(entry(), Story(matrix)))["Importance matrix"] == (
+        "bartowski.imatrix, made from calibration_datav3.txt"
+    )
+
+
+@pytest.mark.parametrize(
+    ("quality", "words"),
+    [
+        (None, ""),
+        (Quality(Grade.GOOD, 0.02, None), ""),
+        (measured_quality(0.012, 0.0131, "BF16"), "very good: perplexity +1.2 %, KL 0.013 against BF16"),
+        (measured_quality(None, 0.3, "F16"), "poor: KL 0.300 against F16"),
+        (measured_quality(-0.001, 0.00042, "F16"), "near lossless: perplexity -0.1 %, KL 0.00042 against F16"),
+    ],
+)
+def test_what_was_measured_is_told_in_figures(quality, words):
+    assert texts.measured_text(quality) == words
+    assert dict(texts.facts(entry(), Story(quality=quality))).get("Measured", "") == words

@@ -229,10 +229,15 @@ def _making_facts(making: Making, entry: Entry) -> tuple[tuple[str, str], ...]:
         ("Made from", "" if is_said else source),
         ("Converted by", f"Carryon {making.converter}" if making.converter else ""),
         ("Quantized by", making.quantizer),
-        ("Quantized from", _with(making.quantized_from, making.quantized_from_type)),
+        ("Quantized from", _quantized_from_text(making)),
         ("Recipe", making.recipe),
         ("Importance matrix", _imatrix_text(making)),
     )
+
+
+def _quantized_from_text(making: Making) -> str:
+    """'SmolLM2-BF16.gguf', 'q.gguf (F16)'; a file in between, which is gone by now, has a name for work."""
+    return _with(making.quantized_from.removesuffix(".work"), making.quantized_from_type)
 
 
 def _imatrix_text(making: Making) -> str:
