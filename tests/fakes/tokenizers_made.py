@@ -17,6 +17,7 @@ CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 N_TOKENS = 900
 SEED = 7
 SPACE, FAIRSEQ = "▁", "sentencepiece.bpe.model"
+GEMMA = {"add_dummy_prefix": False, "user_defined_symbols": ["\n", "\n\n", *(SPACE * n for n in range(2, 32))]}
 PLAIN = {
     DIGIT: pre_tokenizers.Digits(individual_digits=True),
     GPT2: pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
@@ -98,7 +99,7 @@ def piece_model(folder, name="tokenizer.model", *, algorithm="bpe", **more):
 
 def spm(folder, *, keeps_model=True, is_gemma=False, saves_json=True, metaspace=False):
     """SentencePiece pairs with byte fallback, as Llama 2 (newer: with `metaspace`) or Gemma have them."""
-    piece_model(folder, **({"add_dummy_prefix": False} if is_gemma else {}))
+    piece_model(folder, **(GEMMA if is_gemma else {}))
     settings = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "add_bos_token": True}
     settings["tokenizer_class"] = "GemmaTokenizer" if is_gemma else "LlamaTokenizer"
     write_json(folder / "tokenizer_config.json", settings)
@@ -136,14 +137,14 @@ def _pairs(pieces, is_gemma, metaspace):
 
 
 def _merges(vocab, scores):
-    """All pairs that make a piece, the best piece first and equal ones by the ids of their halves."""
+    """All pairs that make a piece in transformers' order: the best piece, of equal ones the longest halves first."""
     pairs = [
-        (-score, len(text[:cut]), len(text[cut:]), text[:cut], text[cut:])
+        (score, cut, len(text) - cut, (text[:cut], text[cut:]))
         for text, score in scores.items()
         for cut in range(1, len(text))
         if text[:cut] in vocab and text[cut:] in vocab
     ]
-    return [(left, right) for *_, left, right in sorted(pairs)]
+    return [pair for *_, pair in sorted(pairs, key=lambda one: one[:3], reverse=True)]
 
 
 def unigram(folder, *, saves_json=True):

@@ -30,6 +30,7 @@ KINDS = {
     "spm without tokenizer.model": lambda folder: made.spm(folder, keeps_model=False),
     "spm without tokenizer.json": lambda folder: made.spm(folder, saves_json=False),
     "gemma": lambda folder: made.spm(folder, is_gemma=True),
+    "gemma without tokenizer.json": lambda folder: made.spm(folder, is_gemma=True, saves_json=False),
     "gemma without tokenizer.model": lambda folder: made.spm(folder, is_gemma=True, keeps_model=False),
     "xlm-r": made.unigram,
     "xlm-r without tokenizer.json": lambda folder: made.unigram(folder, saves_json=False),

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from carryon.convert.entries import Added, added_tokens
-from carryon.convert.preparing import steps
+from carryon.convert.preparing import SPACE, steps
 
 # Each stands for a rule by which tokenizers cut or prepare text.
 TEXTS = (
@@ -108,7 +108,7 @@ def _words(tokenizer: dict[str, Any]) -> Iterator[str]:
     texts = [text for text, _ in vocab] if isinstance(vocab, list) else list(vocab)
     step = max(1, len(texts) // WORDS_TRIED)
     for text in texts[:: -step][:WORDS_TRIED]:
-        spelled = text.replace("Ġ", " ").replace("▁", " ").replace("Ċ", "\n").removeprefix("##")
+        spelled = text.replace("Ġ", " ").replace(SPACE, " ").replace("Ċ", "\n").removeprefix("##")
         if len(spelled) <= LONGEST_WORD and spelled.isascii() and "<" not in spelled and "[" not in spelled:
             yield spelled
 
@@ -118,9 +118,9 @@ def _with_special(tokenizer: dict[str, Any]) -> Iterator[str]:
     plain = [token for token in added_tokens(tokenizer) if not (token.strips_before or token.strips_after)]
     chosen = _spread(plain)
     puts_space = _spares_first_space(tokenizer)
-    for token in chosen:
-        yield token.text
-        yield f"Hello{token.text}" if puts_space else f"Hello{token.text}world\n{token.text}"
+    for text in (token.text.replace(SPACE, " ") for token in chosen):  # llama.cpp looks for these as they are typed
+        yield text
+        yield f"Hello{text}" if puts_space else f"Hello{text}world\n{text}"
 
 
 def _spread(tokens: Sequence[Added]) -> list[Added]:

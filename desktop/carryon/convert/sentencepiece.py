@@ -58,12 +58,13 @@ def with_merges(tokenizer: dict[str, Any], model: PieceModel | None) -> dict[str
         return tokenizer
     vocab = body["vocab"]
     splits = [
-        (-piece.score, vocab[piece.text[:cut]], vocab[piece.text[cut:]], [piece.text[:cut], piece.text[cut:]])
+        (piece.score, cut, len(piece.text) - cut, [piece.text[:cut], piece.text[cut:]])
         for piece in model.pieces
         for cut in range(1, len(piece.text))
         if piece.kind is Kind.NORMAL and piece.text[:cut] in vocab and piece.text[cut:] in vocab
     ]
-    return tokenizer | {"model": body | {"merges": [pair for *_, pair in sorted(splits)]}}
+    splits.sort(key=lambda split: split[:3], reverse=True)  # transformers' order (generate_merges)
+    return tokenizer | {"model": body | {"merges": [pair for *_, pair in splits]}}
 
 
 def _unlike(tokens: Sequence[Token], model: PieceModel) -> list[str]:
@@ -90,8 +91,9 @@ def _with_scores(tokens: Sequence[Token], model: PieceModel, tokenizer: dict[str
 def _from_piece(token: Token, piece: Token) -> Token:
     if token.text != piece.text:
         return replace(token, score=NEVER)
-    kind = piece.kind if token.kind is Kind.NORMAL else token.kind
-    return replace(token, kind=kind, score=piece.score)
+    if token.kind is not Kind.NORMAL or piece.kind is Kind.USER_DEFINED:
+        return replace(token, score=piece.score)  # what tokenizer.json does not cut out beforehand is merged as well
+    return replace(token, kind=piece.kind, score=piece.score)
 
 
 def _model_warnings(model: PieceModel) -> tuple[str, ...]:

@@ -120,7 +120,12 @@ def _overridden(pieces: Sequence[Token], folder: Path, settings: Mapping[str, An
     """The pieces with those replaced that the other files give another text, and all added tokens."""
     special = {Kind.CONTROL: True, Kind.USER_DEFINED: False}
     added: dict[int, Json] = {
-        number: {"id": number, "content": piece.text, "special": special[piece.kind]}
+        number: {
+            "id": number,
+            "content": piece.text,
+            "special": special[piece.kind],
+            "normalized": not special[piece.kind],  # SentencePiece cuts its own symbols out of prepared text
+        }
         for number, piece in enumerate(pieces)
         if piece.kind in special
     }
