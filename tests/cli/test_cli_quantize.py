@@ -10,15 +10,6 @@ from carryon.cli import imatrix, quantize
 from carryon.cli.main import BAD_INPUT, run
 
 
-@pytest.fixture(autouse=True)
-def _commands(monkeypatch):
-    """Both are commands, wherever the list of them stands."""
-    known = {"quantize", "imatrix"}
-    import carryon.cli.main as main
-
-    monkeypatch.setattr(main, "_COMMANDS", (*(one for one in main._COMMANDS if one not in known), *sorted(known)))
-
-
 @pytest.fixture
 def source(tmp_path):
     return tiny_gguf.random_model(tmp_path / "tiny.gguf")

@@ -3,7 +3,7 @@
 import ctypes
 import hashlib
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from carryon.engine.protocol import LoadRequest
 from carryon.engine.reasons import refusal
 from carryon.gguf.split import parts_of, read_model
 from carryon.quantize import words
-from carryon.quantize.imatrix_file import Importance, write_importance
+from carryon.quantize.imatrix_file import Entry, Importance, write_importance
 from carryon.worker.capi import L, layout_complaint
 from carryon.worker.engine_log import EngineLog
 from carryon.worker.ggml_tensor import layout_complaint as tensor_complaint
@@ -74,32 +74,35 @@ class _Reading:
 
     def run(self) -> None:
         """Raises AppErrors."""
-        path, n_ctx = Path(self.request["model"]), self.request["n_ctx"]
-        content = _text_bytes(Path(self.request["text"]))
+        path, text = Path(self.request["model"]), Path(self.request["text"])
+        content = _text_bytes(text)
         read_model(path)
         with self._model(path) as model:
-            tokens = _tokens(model, content, n_ctx)
-            n_chunks = min(len(tokens) // n_ctx, self.request["n_chunks"] or len(tokens))
-            self.total = n_chunks * n_ctx
-            collector = Collector()
-            with closing(_Eye(model, collector, n_ctx, self.request["n_threads"])) as eye:
-                for chunk in range(n_chunks):
-                    for step in eye.reading(tokens[chunk * n_ctx : (chunk + 1) * n_ctx], self._score):
-                        self.done += step
-            entries = collector.entries
-            importance = Importance(
-                entries, (Path(self.request["text"]).name,), n_chunks, n_ctx, hashlib.sha256(content).hexdigest(),
-                model.metadata("general.name") or "",
-            )  # fmt: skip
+            entries = self._read(model, _tokens(model, content, self.request["n_ctx"]))
+            name = model.metadata("general.name") or ""
         if not entries:
             raise Unsupported(f"{path.name} has no matrices whose use could be watched.", "Quantize without.")
+        n_ctx, text_sha256 = self.request["n_ctx"], hashlib.sha256(content).hexdigest()
+        importance = Importance(entries, (text.name,), self.total // n_ctx, n_ctx, text_sha256, name)
         self._write(importance)
         self.result = {
-            "n_chunks": n_chunks,
+            "n_chunks": importance.n_chunks,
             "n_tokens": self.total,
             "perplexity": self._score.perplexity,
             "notices": list(_notices(importance)),
         }
+
+    def _read(self, model: Model, tokens: list[int]) -> Mapping[str, Entry]:
+        """Chunk by chunk; raises LoadFailed where there is no memory for a context."""
+        n_ctx = self.request["n_ctx"]
+        n_chunks = min(len(tokens) // n_ctx, self.request["n_chunks"] or len(tokens))
+        self.total = n_chunks * n_ctx
+        collector = Collector()
+        with closing(_Eye(model, collector, n_ctx, self.request["n_threads"])) as eye:
+            for start in range(0, self.total, n_ctx):
+                for step in eye.reading(tokens[start : start + n_ctx], self._score):
+                    self.done += step
+        return collector.entries
 
     @contextmanager
     def _model(self, path: Path) -> Iterator[Model]:
