@@ -107,7 +107,7 @@ def _words(tokenizer: dict[str, Any]) -> Iterator[str]:
     vocab = tokenizer["model"]["vocab"]
     texts = [text for text, _ in vocab] if isinstance(vocab, list) else list(vocab)
     step = max(1, len(texts) // WORDS_TRIED)
-    for text in texts[:: -step][:WORDS_TRIED]:
+    for text in texts[::-step][:WORDS_TRIED]:
         spelled = text.replace("Ġ", " ").replace(SPACE, " ").replace("Ċ", "\n").removeprefix("##")
         if len(spelled) <= LONGEST_WORD and spelled.isascii() and "<" not in spelled and "[" not in spelled:
             yield spelled
