@@ -16,7 +16,7 @@ from carryon.quantize.request import ImatrixMade, ImatrixRequest
 
 _DESCRIPTION = """\
 Lets a model read a text and notes which of its weights matter. “carryon quantize
---imatrix” then spends its bits there; types of two bits and less need it. llama.cpp's
+--imatrix” then spends its bits there; the smallest types need it. llama.cpp's
 tools can read the file.
 """
 _EXAMPLES = """\

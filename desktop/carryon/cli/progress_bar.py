@@ -155,6 +155,6 @@ def _draw(shown: Shown, clock: Clock, news: Progress | None, amount: Amount) -> 
     if not news.total:
         shown.draw(None, [news.note] if news.note else [])
         return
-    left_s = clock.left_s(news.done, news.total)
+    left_s = clock.left_s(news.done, news.total) if news.done < news.total else None
     facts = [amount(news.done, news.total), *([left_text(left_s)] if left_s is not None else [])]
     shown.draw(news.done / news.total, [*facts, *([news.note] if news.note else [])])

@@ -33,7 +33,7 @@ examples:
 types, the usual ones first:
   {types}
 
-Types of two bits and less need an importance matrix: “carryon imatrix” makes one.
+IQ1, IQ2, IQ3_XS, IQ3_XXS and Q2_K_S need an importance matrix: “carryon imatrix” makes one.
 """
 _MOST_NAMED = 3
 
