@@ -186,10 +186,11 @@ def _vocabulary_of(header: Header) -> Finding:
 
 
 def _by_upstream(subject: Subject, error: AppError) -> Finding:
+    from carryon.convert.upstream.component import fetching_words
     from carryon.convert.upstream.job import missing_libraries
 
     lacking = missing_libraries()
-    hint = f"It needs {' and '.join(lacking)}: pip install 'carryon[torch]'." if lacking else ""
+    hint = f"It needs {' and '.join(lacking)}: pip install 'carryon[torch]'." if lacking else fetching_words()
     return Finding(subject, Level.NOTE, f"{error.message} llama.cpp's own converter could do it.", hint)
 
 

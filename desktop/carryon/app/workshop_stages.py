@@ -24,7 +24,7 @@ from carryon.convert.forms import OutType
 from carryon.convert.job import ConvertRequest, VerifyRequest, converting, verifying
 from carryon.convert.preflight import Examined, examining
 from carryon.convert.provenance import Provenance
-from carryon.convert.upstream.component import kept
+from carryon.convert.upstream.component import fetching_words, kept
 from carryon.convert.upstream.fetching import fetching as fetching_converter
 from carryon.convert.upstream.job import converting_upstream
 from carryon.evaluate.job import evaluating
@@ -143,7 +143,7 @@ def _converting_upstream(examined: Examined, out_type: OutType, target: Path, jo
     if component is None and not order.may_fetch_converter:
         raise Unsupported(
             f"Carryon does not convert {examined.class_name} itself; llama.cpp's own converter could do it.",
-            "Allow Carryon to fetch it, and start again.",
+            f"{fetching_words()} Agree to it in the Workshop's preflight, or by --fetch-converter.",
         )
     if order.source.adapter:
         raise Unsupported(

@@ -24,10 +24,33 @@ def main() -> None:
     tie.die_quietly()
     tie.end_with_parent()
     sys.path[:0] = [folder, str(Path(folder) / "gguf-py")]
+    _give_older_names()
     if name := os.environ.get(SPLITTING):
         _name_unknown_splittings(name)
     sys.argv = words
     runpy.run_path(str(Path(folder) / words[0]), run_name="__main__")
+
+
+def _give_older_names() -> None:
+    """transformers 5 moved what it knows of the rotation into one object; the converter asks for the older names."""
+    model: Any = import_module("conversion.base").ModelBase
+    load = model.load_hparams
+
+    def loaded(*words: Any, **more: Any) -> Any:
+        return with_older_names(load(*words, **more))
+
+    model.load_hparams = staticmethod(loaded)
+
+
+def with_older_names(config: dict[str, Any]) -> dict[str, Any]:
+    """The config with the names of before rope_parameters, where it has not got them."""
+    match config.get("rope_parameters"):
+        case {"rope_theta": theta, **rest}:
+            part = rest.get("partial_rotary_factor", config.get("partial_rotary_factor", 1.0))
+            older = {"rope_theta": theta, "rotary_emb_base": theta, "partial_rotary_factor": part, "rotary_pct": part}
+            return {**older, **config}
+        case _:
+            return config
 
 
 def _name_unknown_splittings(name: str) -> None:

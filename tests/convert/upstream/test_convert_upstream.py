@@ -165,6 +165,7 @@ class TestRunning:
     ) -> None:
         told = json.loads(self._run(component, write_model(tmp_path / "tiny"), "tekken").read_text())
         assert (told["gguf"], told["splitting"]) == ("its own", "tekken")
+        assert told["rotation"] == 0.25  # by the name that configs had before
 
     def test_the_models_folder_is_as_it_was_and_the_stage_is_gone(self, component: Component, tmp_path: Path) -> None:
         model = write_model(tmp_path / "tiny")

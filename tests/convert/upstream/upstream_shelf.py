@@ -18,6 +18,7 @@ for word in ("--outfile", "--outtype", "--model-name"):
     parser.add_argument(word)
 told = parser.parse_args()
 from conversion.base import TextModel
+rotation = TextModel.load_hparams(told.model, False).get("rotary_pct")
 if (told.model / "refuse").exists() or (told.model / "refuse.txt").exists():
     print("ERROR:hf-to-gguf:Model TinyForCausalLM is not supported", file=sys.stderr)
     raise SystemExit(1)
@@ -29,6 +30,7 @@ files = {str(one.relative_to(told.model)): one.read_bytes().decode("utf-8", "rep
          for one in sorted(told.model.rglob("*")) if one.is_file()}
 Path(told.outfile).write_text(json.dumps({
     "files": files, "type": told.outtype, "name": told.model_name, "offline": os.environ.get("HF_HUB_OFFLINE"),
+    "rotation": rotation,
     "splitting": TextModel().get_vocab_base_pre(None), "gguf": __import__("gguf").WHO}))
 """
 FILES = {
@@ -37,7 +39,10 @@ FILES = {
     "LICENSE": "MIT",
     "conversion/__init__.py": "",
     "conversion/base.py": (
-        "class TextModel:\n    def get_vocab_base_pre(self, tokenizer):\n        raise NotImplementedError\n"
+        "import json\nclass ModelBase:\n"
+        "    @staticmethod\n    def load_hparams(folder, other):\n"
+        "        return json.load(open(folder / 'config.json'))\n"
+        "class TextModel(ModelBase):\n    def get_vocab_base_pre(self, tokenizer):\n        raise NotImplementedError\n"
     ),
     "gguf-py/gguf/__init__.py": "WHO = 'its own'\n",
     "models/templates/one.jinja": "{{ messages }}",
@@ -62,7 +67,8 @@ def write_archive(folder: Path, files: dict[str, str] = FILES) -> tuple[Path, Ar
 def write_model(folder: Path) -> Path:
     """A model's folder that carries programs, as some on the Hub do."""
     folder.mkdir(parents=True)
-    config = {"architectures": ["TinyForCausalLM"], "auto_map": {"AutoConfig": "tok.Tiny"}}
+    config = {"architectures": ["TinyForCausalLM"], "auto_map": {"AutoConfig": "tok.Tiny"},
+              "rope_parameters": {"rope_theta": 1e4, "partial_rotary_factor": 0.25}}
     (folder / "config.json").write_text(json.dumps(config))
     settings = {"tokenizer_class": "TokenizersBackend", "auto_map": {"AutoTokenizer": ["tok.T", None]}}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from carryon.base.errors import BadFile
 from carryon.base.files import disk_errors
-from carryon.base.jobs import Progress
+from carryon.base.units import bytes_text
 
 VERSION = "0.3.36"  # of llama-cpp-python, the one that pyproject.toml pins: its converter writes what its engine reads
 PROJECT = "llama-cpp-python"
@@ -41,6 +41,11 @@ PINNED = Archive(
 )
 
 
+def fetching_words() -> str:
+    """'It is fetched once: 76.6 MB, of which 2.6 MB are kept.'"""
+    return f"It is fetched once: {bytes_text(PINNED.size_bytes)}, of which {bytes_text(KEPT_BYTES)} are kept."
+
+
 @dataclass(frozen=True)
 class Component:
     """The unpacked converter."""
@@ -63,7 +68,7 @@ def kept(cache: Path) -> Component | None:
     return Component(folder) if (folder / SCRIPT).is_file() else None
 
 
-def unpacking(file: Path, cache: Path, archive: Archive = PINNED) -> Generator[Progress | None, None, Component]:
+def unpacking(file: Path, cache: Path, archive: Archive = PINNED) -> Generator[None, None, Component]:
     """Work that takes the needed files out of the archive's file; nothing of it is run. Raises BadFile."""
     target = place(cache)
     with disk_errors(target):
@@ -78,7 +83,7 @@ def unpacking(file: Path, cache: Path, archive: Archive = PINNED) -> Generator[P
     return Component(target)
 
 
-def _taken_out(file: Path, folder: Path, n_files: int) -> Generator[Progress | None, None, None]:
+def _taken_out(file: Path, folder: Path, n_files: int) -> Generator[None, None, None]:
     count = 0
     try:
         with tarfile.open(file, "r:gz") as source:
@@ -88,7 +93,7 @@ def _taken_out(file: Path, folder: Path, n_files: int) -> Generator[Progress | N
                     member.name = name
                     source.extract(member, folder, filter="data")
                     count += 1
-                yield Progress(count, n_files, "unpacking")
+                yield None
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         if isinstance(error, OSError) and error.errno is not None:  # the disk's, not gzip's
             raise

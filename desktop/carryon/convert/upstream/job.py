@@ -10,11 +10,13 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from carryon.base.errors import Unsupported
+from carryon.base.errors import AppError, Unsupported
 from carryon.base.files import disk_errors, sync_folder
 from carryon.base.jobs import Progress
 from carryon.convert.advice import LOOK_FOR_GGUF
+from carryon.convert.config import read_optional_json
 from carryon.convert.forms import OutType
+from carryon.convert.splitting import splitting_of
 from carryon.convert.upstream.component import SPLITTING, Component
 from carryon.convert.upstream.staging import staged
 
@@ -23,8 +25,18 @@ _NEEDED = ("torch", "transformers")
 _ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 _LOOK_EVERY_S = 0.1
 _GRACE_S = 1.0
-_WHY = re.compile(r"^(?:ERROR:[^:]*:|[A-Za-z_.]*(?:Error|Exception): ?)(?P<why>.+)$", re.MULTILINE)
+_WHY = re.compile(r"^(?P<kind>ERROR:[^:]*:|[A-Za-z_.]*(?:Error|Exception): ?)(?P<why>.+)$", re.MULTILINE)
 _LOG_TAIL_BYTES = 20_000
+
+
+def known_cuts(model: Path) -> str:
+    """Our name for how a model's tokenizer cuts text, by the rules in its files; '' where they give none."""
+    try:
+        tokenizer, config = read_optional_json(model / "tokenizer.json"), read_optional_json(model / "config.json")
+        found = splitting_of(tokenizer, str(config.get("model_type", "")))
+    except AppError:
+        return ""
+    return found.names[0] if found.is_known else ""
 
 
 def missing_libraries() -> tuple[str, ...]:
@@ -40,14 +52,14 @@ def converting_upstream(
     name: str,
     expected_bytes: int,
     log_path: Path,
-    splitting: str = "",
+    splitting: str | None = None,
     launcher: Sequence[str] = LAUNCHER,
 ) -> Generator[Progress | None, None, Path]:
     """Work that leaves the converted model in a `.part` beside `target` and returns its path: not checked yet.
 
-    Progress is in bytes written, of about `expected_bytes`. `splitting` is our name for how the tokenizer cuts text
-    (tokenizer.ggml.pre), for tokenizers that the converter does not know by their sum. Raises Unsupported with the
-    converter's own reason.
+    Progress is in bytes written, of about `expected_bytes`. `splitting` is a name for how the tokenizer cuts text
+    (tokenizer.ggml.pre) where the converter does not know it by its sum; None: ours, by the rules in its files.
+    Raises Unsupported with the converter's own reason.
     """
     if lacking := missing_libraries():
         raise Unsupported(
@@ -60,7 +72,9 @@ def converting_upstream(
         with disk_errors(target), staged(source, target.parent) as stage:
             words = (component.script.name, str(stage), "--outfile", str(part), "--outtype", out_type.value)
             command = [*launcher, str(component.folder), *words, "--model-name", name or source.name]
-            with _process(command, log_path, {SPLITTING: splitting}) as process:
+            with _process(
+                command, log_path, {SPLITTING: known_cuts(source) if splitting is None else splitting}
+            ) as process:
                 while process.poll() is None:
                     with suppress(subprocess.TimeoutExpired):
                         process.wait(_LOOK_EVERY_S)
@@ -105,10 +119,15 @@ def _size(part: Path) -> int:
     return 0
 
 
+def _reason(found: re.Match[str]) -> str:
+    why = found["why"].strip()
+    return f"it misses {why} in config.json" if found["kind"].startswith("KeyError") else why
+
+
 def _refused(log_path: Path) -> Unsupported:
     with suppress(OSError), log_path.open("rb") as log:
         log.seek(max(0, log_path.stat().st_size - _LOG_TAIL_BYTES))
-        reasons = [found["why"].strip() for found in _WHY.finditer(log.read().decode("utf-8", "replace"))]
+        reasons = [_reason(found) for found in _WHY.finditer(log.read().decode("utf-8", "replace"))]
         if reasons:
             return Unsupported(f"llama.cpp's converter does not take this model: {reasons[-1][:200]}", LOOK_FOR_GGUF)
     return Unsupported("llama.cpp's converter does not take this model; its log says more.", LOOK_FOR_GGUF)

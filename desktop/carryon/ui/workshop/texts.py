@@ -15,6 +15,7 @@ from carryon.app.workshop_list import (
 )
 from carryon.base.errors import AppError
 from carryon.base.units import NOT_MEASURED, bytes_text, context_text, left_text, memory_text
+from carryon.convert.upstream.component import fetching_words
 from carryon.ui.quant_rows import Row, bare_row, row_of
 from carryon.ui.workshop.form import Form, Matrix, ModelHere, Step
 
@@ -58,9 +59,8 @@ REPORT, FACTS = "Report", "What it takes"
 CHOOSE_TARGETS = "Choose what to make"
 CONSENT_TITLE = "llama.cpp’s own converter is needed"
 CONSENT = (
-    "Carryon does not convert this architecture itself; llama.cpp’s converter does. It is fetched from the package "
-    "index that pip is set up with, checked against a fixed checksum and kept for the next time. No code of the model "
-    "runs."
+    "Carryon does not convert this architecture itself; llama.cpp’s converter does. It comes from the package index "
+    f"that pip is set up with and is checked against a fixed checksum. {fetching_words()} No code of the model runs."
 )
 FETCH = "&Fetch it when the work begins"
 CANNOT_GO_ON = "It cannot go on like this"
