@@ -254,3 +254,15 @@ def test_the_page_holds_the_same_list(queue, bench, qtbot):
         named(page, texts.LOG).click()
     with qtbot.waitSignal(page.workshop_wanted):
         named(page, texts.OPEN).click()
+
+
+def test_the_answers_of_a_question_are_seen(shell, bench, qtbot, qapp):
+    for id in "abc":
+        working(bench, id)
+    shell.resize(500, 420)
+    shell.popover.open(shell.ring)
+    [*shell.popover.findChild(JobRows)._rows.values()][-1]._toggle._button.click()
+    answer = qapp.focusWidget()
+    assert answer.accessibleName() == texts.BACK
+    qtbot.waitUntil(lambda: not answer.visibleRegion().isEmpty())
+    assert answer.visibleRegion().boundingRect().height() == answer.height()

@@ -1,6 +1,6 @@
 """The jobs as a whole page, or as a section of one."""
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from carryon.app.workshop_list import Workbench
@@ -30,6 +30,7 @@ class JobsList(Scroll):
         self._rows.discover_wanted.connect(self.discover_wanted)
         self._rows.log_wanted.connect(self.log_wanted)
         self._rows.workshop_wanted.connect(self.workshop_wanted)
+        self._rows.row_asked.connect(self._show_row)
         page = QWidget()
         around = QHBoxLayout(page)
         spaced(around, (32, 20, 32, 24), 0)
@@ -37,6 +38,10 @@ class JobsList(Scroll):
         around.addWidget(self._column(), 1000)  # up to its own maximum
         around.addStretch(1)
         self.hold(page)
+
+    def _show_row(self, row: QWidget) -> None:
+        """With its foot, where a question has its answers; when it has its new height."""
+        QTimer.singleShot(0, row, lambda: self.ensureWidgetVisible(row, 0, 0))
 
     def _column(self) -> QWidget:
         column = QWidget()

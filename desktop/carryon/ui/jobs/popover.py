@@ -34,6 +34,7 @@ class JobsPopover(CornerPanel):
         self._rows.log_wanted.connect(self.log_wanted)
         self._rows.workshop_wanted.connect(self._open_workshop)
         self._rows.rows_changed.connect(self._place_anew)
+        self._rows.row_asked.connect(self._show_row)
         self._arrange()
 
     def open(self, over: QWidget) -> None:
@@ -68,6 +69,10 @@ class JobsPopover(CornerPanel):
         """Now, and when Qt has told the layouts of what was hidden: it does so with the next event."""
         self.place()
         QTimer.singleShot(0, self, self.place)
+
+    def _show_row(self, row: QWidget) -> None:
+        """With its foot, where a question has its answers; when it has its new height."""
+        QTimer.singleShot(0, row, lambda: self._scroll.ensureWidgetVisible(row, 0, 0))
 
     def put_away(self) -> None:
         """By the keyboard, which goes back to where it came from."""

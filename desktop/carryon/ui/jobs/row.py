@@ -31,7 +31,7 @@ _STEPS = 1000
 _ACTION_ICONS = {
     Action.PAUSE: "ph.pause",
     Action.RESUME: "ph.play",
-    Action.STOP: "ph.stop",
+    Action.STOP: "ph.stop-fill",
     Action.CANCEL: "ph.x",
     Action.FORGET: "ph.x",
     Action.SHOW: "ph.folder-open",
@@ -44,6 +44,7 @@ class JobRow(QFrame):
     act_wanted = Signal(object, object)  # a Row, an Action
     answered = Signal(object, object)  # a Row, an Answer
     file_wanted = Signal(object)  # the Path that was chosen among several
+    asked = Signal()  # its question wants to be seen
     asked_or_answered = Signal()  # its height is another one
 
     def __init__(self, row: Row) -> None:
@@ -64,8 +65,8 @@ class JobRow(QFrame):
         self._leave = _Slot(self, Action.CANCEL, Action.FORGET)
         self._use = button(texts.USE, icon="ph.chat-circle", on_click=self._use_pressed)
         self._retry = button(texts.RETRY, icon="ph.arrow-clockwise", on_click=lambda: self._act(Action.RETRY))
-        self._log = button(texts.LOG, "quiet", "ph.article", lambda: self._act(Action.LOG))
-        self._open = button(texts.OPEN, "quiet", "ph.wrench", lambda: self._act(Action.OPEN))
+        self._log = button(texts.LOG, "link", "ph.article", lambda: self._act(Action.LOG))
+        self._open = button(texts.OPEN, "link", "ph.wrench", lambda: self._act(Action.OPEN))
         self._words_buttons = {
             Action.USE: self._use, Action.RETRY: self._retry, Action.LOG: self._log, Action.OPEN: self._open,
         }  # fmt: skip
@@ -73,6 +74,7 @@ class JobRow(QFrame):
         self._arrange()
         self.show_row(row)
         OnTheme(self, self._paint_sign)
+        OnTheme(self, self._size_links)
 
     def show_row(self, row: Row) -> bool:
         """Draws what changed: five times a second that is a number or two. True where its height may be another now."""
@@ -112,6 +114,7 @@ class JobRow(QFrame):
         self._asked = action
         self._question.ask(question)
         self.asked_or_answered.emit()
+        self.asked.emit()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Esc takes back the question first; only without one it closes what is around."""
@@ -144,6 +147,13 @@ class JobRow(QFrame):
         side = theme.px(18)
         self._sign.setPixmap(theme.icon(*ICONS[self._row.sign]).pixmap(side, side))
 
+    def _size_links(self) -> None:
+        """As high as the button beside them, so that their words stand on one line."""
+        for one in (self._use, self._log, self._open):
+            one.ensurePolished()  # which would undo it later: the style sheet has a least height too
+        for one in (self._log, self._open):
+            one.setMinimumHeight(self._use.sizeHint().height())
+
     def _arrange(self) -> None:
         top = QHBoxLayout()
         spaced(top, gap=8)
@@ -157,7 +167,7 @@ class JobRow(QFrame):
             flow.addWidget(one)
         line = QHBoxLayout(self._buttons)
         spaced(line, (0, 4, 0, 0), 0)
-        line.addLayout(spaced(flow))
+        line.addLayout(spaced(flow, gap=16))
         column = QVBoxLayout()
         spaced(column, (16, 8, 12, 12), 4)
         column.addLayout(top)

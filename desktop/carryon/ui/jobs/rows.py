@@ -24,6 +24,7 @@ class JobRows(QWidget):
     discover_wanted = Signal()
     log_wanted = Signal(object)  # the Path of a log
     workshop_wanted = Signal()
+    row_asked = Signal(object)  # the JobRow, whose question wants to be seen
     rows_changed = Signal()  # it may be higher or lower now
 
     def __init__(self, queue: Queue, bench: Workbench) -> None:
@@ -99,6 +100,7 @@ class JobRows(QWidget):
             return known.show_row(row)
         made = self._rows[row.id] = JobRow(row)
         made.asked_or_answered.connect(self.rows_changed)
+        made.asked.connect(lambda: self.row_asked.emit(made))
         made.act_wanted.connect(lambda row, action: self.presenter.act(row, action))
         made.answered.connect(lambda row, answer: self.presenter.answer(row, answer))
         made.file_wanted.connect(self.use_wanted)
