@@ -14,7 +14,7 @@ from model_folders import write_folder
 
 from carryon.app.workshop_list import SourceKind
 from carryon.app.workshop_source import source_of
-from carryon.base.errors import BadInput
+from carryon.base.errors import BadFile
 from carryon.cli import main
 from carryon.gguf.header import read_header
 
@@ -92,7 +92,7 @@ def test_one_type_goes_into_the_file_that_was_named(carryon, tmp_path):
     [
         ("convert", "nobody here", "--out", "x.gguf"),
         ("convert", GUIDE / "guide-Q8_0.gguf", "--out", "x.gguf"),
-        ("convert", GUIDE / "config.json", "--out", "x.gguf"),
+        ("convert", GUIDE / "tokenizer.json", "--out", "x.gguf"),
         ("convert", GUIDE, "--to", "q9_k", "--out", "x.gguf"),
         ("convert", GUIDE, "--to", "q8_0", "q6_k", "--out", "x.gguf"),
         ("convert", GUIDE, "--to", "iq2_m", "--imatrix", "nobody.gguf", "--out", "x.gguf"),
@@ -143,11 +143,14 @@ def test_the_same_command_goes_on_after_ctrl_c(carryon, tmp_path):
 
 def test_sources_are_told_apart(tmp_path):
     (tmp_path / "x.gguf").touch()
+    assert source_of(str(tmp_path)).kind is SourceKind.GGUF  # the one file of a folder
+    (tmp_path / "config.json").touch()
     assert source_of(str(tmp_path)).kind is SourceKind.FOLDER
+    assert source_of(str(tmp_path / "config.json")).place == str(tmp_path)
     assert source_of(str(tmp_path / "x.gguf")).kind is SourceKind.GGUF
     assert source_of("acme/x").place == "acme/x"
     assert source_of("acme/x@v1").place == "acme/x@v1"
     assert source_of("https://huggingface.co/acme/x/tree/v1").place == "acme/x@v1"
     assert source_of("acme/x@v1").name == "x"
-    with pytest.raises(BadInput):
+    with pytest.raises(BadFile):
         source_of("acme/x.gguf")

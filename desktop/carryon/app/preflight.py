@@ -3,6 +3,7 @@
 What the files tell is found once and remembered while they stay the same; the fit is worked out anew each time.
 """
 
+import os
 import shutil
 import tempfile
 import time
@@ -26,6 +27,7 @@ from carryon.app.preflight_words import (
 from carryon.app.workshop_list import Converter, Fallback, Finding, Preflight, Source, SourceKind, Subject, Target
 from carryon.app.workshop_pace import Paces
 from carryon.app.workshop_places import DIRECT, middle_name
+from carryon.app.workshop_source import facts_of
 from carryon.base.errors import AppError
 from carryon.base.files import disk_errors
 from carryon.base.jobs import aside
@@ -49,16 +51,14 @@ from carryon.hub.names import Reference, repo_id_of
 from carryon.hub.repository import opening
 from carryon.hub.staging import small_files, staging
 from carryon.quantize.request import QuantSize, Wish
-from carryon.quantize.sizes import sizing
+from carryon.quantize.sizes import sizing, slab_bytes
 
 _USUAL = "Q4_K_M"  # what disk and time are told for where nothing fits
 _REMEMBERED = 8
 _LEFT_AFTER_S = 3600.0
 # What the process takes beside a tensor: numpy, the vocabulary, the engine's library.
 _BASE_BYTES = 300_000_000
-# llama_model_quantize holds a tensor as float32 and its result, in slabs of so many bytes at most (llama-quant.cpp,
-# LLAMA_QUANT_MAX_BUF_SIZE).
-_BYTES_PER_VALUE, _LARGEST_SLAB_BYTES = 5, 10 << 30
+_BYTES_PER_VALUE = 5  # the quantizer holds rows as float32 and their result
 Locating = Callable[[], Generator[None, None, Site | None]]
 
 
@@ -127,7 +127,7 @@ class Inspector:
         path = Path(source.place)
         headers = yield from aside(lambda: read_model(path))
         shape = yield from aside(lambda: shape_of(headers))
-        sizes = yield from _with_imatrix_where_needed(path, _offered(shape.is_moe))
+        sizes = yield from _with_imatrix_where_needed(path, _offered(shape.is_moe), facts_of(source))
         findings = tuple(file_findings(headers[0], shape.quant, any(map(_is_quantized, shape.tensors))))
         return Told(
             source, Converter.NONE, findings, shape.architecture, shape.n_params, shape.size_bytes,
@@ -243,11 +243,13 @@ def _offered(is_moe: bool) -> tuple[str, ...]:
     return tuple(one for one in ("F32", *QUANTS) if is_moe or one != "MXFP4_MOE")
 
 
-def _with_imatrix_where_needed(path: Path, quants: Sequence[str]) -> Generator[None, None, list[QuantSize]]:
+def _with_imatrix_where_needed(
+    path: Path, quants: Sequence[str], facts: tuple[tuple[str, str], ...] = ()
+) -> Generator[None, None, list[QuantSize]]:
     """Types that cannot be made without an importance matrix have the mix that one gives them."""
-    plain = yield from sizing(path, [Wish(one) for one in quants])
-    blind = [one.quant for one in plain if one.needs_imatrix]
-    seeing = (yield from sizing(path, [Wish(one, awaits_imatrix=True) for one in blind])) if blind else ()
+    plain = yield from sizing(path, [Wish(one, facts=facts) for one in quants])
+    blind = [Wish(one.quant, awaits_imatrix=True, facts=facts) for one in plain if one.needs_imatrix]
+    seeing = (yield from sizing(path, blind)) if blind else ()
     better = {one.quant: replace(one, needs_imatrix=True) for one in seeing}
     return [better.get(one.quant, one) for one in plain]
 
@@ -318,7 +320,7 @@ def _n_values(shape: Sequence[int]) -> int:
 
 def _ram_bytes(told: Told) -> int:
     largest = max((one.n_elements for one in told.shape.tensors), default=0) if told.shape else 0
-    return _BASE_BYTES + min(_BYTES_PER_VALUE * largest, _LARGEST_SLAB_BYTES)
+    return _BASE_BYTES + min(_BYTES_PER_VALUE * largest, slab_bytes(os.cpu_count() or 1))
 
 
 def _free_bytes(folder: Path) -> int | None:

@@ -14,6 +14,7 @@ from carryon.app.evaluations import Evaluations
 from carryon.app.preflight_words import converter_of
 from carryon.app.workshop_list import Converter, SourceKind, Stage, StageKind, Working
 from carryon.app.workshop_places import DIRECT, Places
+from carryon.app.workshop_source import facts_of
 from carryon.app.workshop_store import WorkshopStore
 from carryon.base.errors import AppError, BadFile, NoRoom, Unsupported
 from carryon.base.files import disk_errors, sync_folder
@@ -184,7 +185,7 @@ def _quantizing(stage: Stage, job: Job) -> StageWork:
     has_imatrix = order.imatrix is not None or order.imatrix_text is not None
     request = QuantizeRequest(
         places.base, places.made(stage.quant), stage.quant, places.imatrix if has_imatrix else None,
-        requantizes=order.requantizes,
+        requantizes=order.requantizes, facts=facts_of(order.source),
     )  # fmt: skip
     made = yield from quantizing(request, job.log_path)
     return made.notices

@@ -1,5 +1,6 @@
 """Where a converted model came from, as its file says it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +14,15 @@ class Provenance:
     repo: str = ""
     revision: str = ""
 
-    def settings(self) -> dict[str, Setting]:
+    def facts(self) -> Iterator[tuple[str, str]]:
         """The general.source.* keys of what is known."""
-        known = {"repository": self.repo, "revision": self.revision}
-        return {f"general.source.huggingface.{key}": value for key, value in known.items() if value}
+        for key, value in (("repository", self.repo), ("revision", self.revision)):
+            if value:
+                yield f"general.source.huggingface.{key}", value
+
+    def settings(self) -> dict[str, Setting]:
+        """The same as settings of a file."""
+        return dict(self.facts())
 
 
 def provenance_of(folder: Path) -> Provenance:

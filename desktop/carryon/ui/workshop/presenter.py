@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from carryon.app.workshop_list import FinishedRun, Preflight, Run, Source, SourceKind, Workbench
+from carryon.app.workshop_source import source_of_path, source_of_text
 from carryon.base.errors import AppError, BadInput
 from carryon.base.jobs import Cancelled, Done, Failed, Job, Lane, Outcome, Runner
 from carryon.evaluate.chart import Point
 from carryon.ui.workshop import run_texts, texts
 from carryon.ui.workshop.form import Choices, Form, Matrix, ModelHere, Step, in_order, with_choices
-from carryon.ui.workshop.sources import free_bytes_at, models_in, name_for, source_of_path, source_of_text
+from carryon.ui.workshop.sources import free_bytes_at, models_in, name_for
 
 RECENT_KEPT = 6
 ChartWork = Generator[None, None, tuple[Point, ...]]
