@@ -4,7 +4,7 @@ The choice is the plan's (fit/choice.py); the window makes the order and queues 
 """
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from carryon.app.preflight import Inspector
@@ -59,10 +59,16 @@ def chosen(preflight: Preflight, folder: Path) -> Choice:
         )
     order = Order(
         preflight.source, (target.quant,), folder, preflight.source.name,
-        imatrix_text=shipped_text() if target.needs_imatrix else None,
         requantizes=preflight.converter is Converter.NONE, revision=preflight.revision,
     )  # fmt: skip
-    return Choice(preflight, target, settled(order), tuple(_why(preflight, target)))
+    return Choice(preflight, target, settled(with_matrix(order, target)), tuple(_why(preflight, target)))
+
+
+def with_matrix(order: Order, target: Target) -> Order:
+    """The order with what its target cannot be made without: an importance matrix, of the text that comes with us."""
+    if not target.needs_imatrix or order.imatrix or order.imatrix_text:
+        return order
+    return replace(order, imatrix_text=shipped_text())
 
 
 def making_best(

@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from carryon.app.workshop_list import FinishedRun, Preflight, Run, Source, SourceKind, Workbench
+from carryon.app.best import with_matrix
+from carryon.app.workshop_list import FinishedRun, Order, Preflight, Run, Source, SourceKind, Workbench
 from carryon.app.workshop_source import source_of_path, source_of_text
 from carryon.base.errors import AppError, BadInput
 from carryon.base.jobs import Cancelled, Done, Failed, Job, Lane, Outcome, Runner
@@ -159,12 +160,13 @@ class WorkshopPresenter:
 
     def make(self) -> None:
         """Begins with what is ticked."""
-        self._start(None)
+        self._start(self.form.order(), is_used=False)
 
     def make_best(self) -> None:
         """Begins with the best for this machine, and nothing else; it is used in the chat when it is ready."""
-        if best := self.form.best:
-            self._start((best.quant,))
+        best = self.form.best
+        if best and (order := self.form.order((best.quant,))):
+            self._start(with_matrix(order, best), is_used=True)
 
     # the fourth step
 
@@ -262,8 +264,7 @@ class WorkshopPresenter:
             self.form = with_choices(self.form, quants=frozenset([best.quant] if best else []))
         self._show(current=self.form.current or (self.form.best.quant if self.form.best else ""))
 
-    def _start(self, quants: tuple[str, ...] | None) -> None:
-        order = self.form.order(quants)
+    def _start(self, order: Order | None, *, is_used: bool) -> None:
         if order is None or not order.quants:
             return
         try:
@@ -271,7 +272,7 @@ class WorkshopPresenter:
         except AppError as error:
             self._show(order_error=error, step=Step.TARGETS)
             return
-        opening = self.form.opening | {id} if quants else self.form.opening
+        opening = self.form.opening | {id} if is_used else self.form.opening
         self._show(step=Step.RUN, opening=opening, order_error=None)
 
     def _runs_turned(self, runs: tuple[Run, ...]) -> None:
