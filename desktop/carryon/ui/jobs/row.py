@@ -65,16 +65,18 @@ class JobRow(QFrame):
         self._leave = _Slot(self, Action.CANCEL, Action.FORGET)
         self._use = button(texts.USE, icon="ph.chat-circle", on_click=self._use_pressed)
         self._retry = button(texts.RETRY, icon="ph.arrow-clockwise", on_click=lambda: self._act(Action.RETRY))
-        self._log = button(texts.LOG, "link", "ph.article", lambda: self._act(Action.LOG))
-        self._open = button(texts.OPEN, "link", "ph.wrench", lambda: self._act(Action.OPEN))
+        log = button(texts.LOG, "link", "ph.article", lambda: self._act(Action.LOG))
+        in_workshop = button(texts.OPEN, "link", "ph.wrench", lambda: self._act(Action.OPEN))
         self._words_buttons = {
-            Action.USE: self._use, Action.RETRY: self._retry, Action.LOG: self._log, Action.OPEN: self._open,
+            Action.USE: self._use, Action.RETRY: self._retry, Action.LOG: log, Action.OPEN: in_workshop,
+        }  # fmt: skip
+        self._shown_for: dict[Action, QWidget] = {
+            **self._words_buttons, Action.LOG: _as_high(log, self._use), Action.OPEN: _as_high(in_workshop, self._use),
         }  # fmt: skip
         self._question = _Question(self._answer)
         self._arrange()
         self.show_row(row)
         OnTheme(self, self._paint_sign)
-        OnTheme(self, self._size_links)
 
     def show_row(self, row: Row) -> bool:
         """Draws what changed: five times a second that is a number or two. True where its height may be another now."""
@@ -102,7 +104,7 @@ class JobRow(QFrame):
         for slot in (self._toggle, self._show, self._leave):
             slot.show_action(row)
         for action, one in self._words_buttons.items():
-            one.setVisible(action in row.actions)
+            self._shown_for[action].setVisible(action in row.actions)
             one.setAccessibleName(texts.action_name(action.value, row.title))
         if self._asked not in row.actions:
             self._question.hide()
@@ -147,13 +149,6 @@ class JobRow(QFrame):
         side = theme.px(18)
         self._sign.setPixmap(theme.icon(*ICONS[self._row.sign]).pixmap(side, side))
 
-    def _size_links(self) -> None:
-        """As high as the button beside them, so that their words stand on one line."""
-        for one in (self._use, self._log, self._open):
-            one.ensurePolished()  # which would undo it later: the style sheet has a least height too
-        for one in (self._log, self._open):
-            one.setMinimumHeight(self._use.sizeHint().height())
-
     def _arrange(self) -> None:
         top = QHBoxLayout()
         spaced(top, gap=8)
@@ -163,7 +158,7 @@ class JobRow(QFrame):
             top.addWidget(slot)
         self._buttons = QWidget()
         flow = FlowLayout()
-        for one in self._words_buttons.values():
+        for one in self._shown_for.values():
             flow.addWidget(one)
         line = QHBoxLayout(self._buttons)
         spaced(line, (0, 4, 0, 0), 0)
@@ -181,6 +176,21 @@ class JobRow(QFrame):
 
 def _still(row: Row) -> tuple[object, ...]:
     return row.title, row.reason, row.detail, row.sign, row.actions, row.files, row.fraction is None
+
+
+def _as_high(link: QPushButton, other: QPushButton) -> QWidget:
+    """Around a link that stands beside a button: its words shall be on one line with the button's."""
+    around = QWidget()
+    line = QHBoxLayout(around)
+    spaced(line)
+    line.addWidget(link)
+
+    def size() -> None:
+        other.ensurePolished()
+        around.setMinimumHeight(other.sizeHint().height())
+
+    OnTheme(around, size)
+    return around
 
 
 def menu_of(parent: QWidget, files: tuple[Path, ...], take: Callable[[Path], object]) -> QMenu:
