@@ -7,6 +7,7 @@ from carryon.app.workshop_list import FailedRun, FinishedRun, Interrupted, Run, 
 from carryon.base.units import bytes_text, done_text, left_text, speed_text
 from carryon.evaluate.chart import Point
 from carryon.evaluate.texts import divergence_text
+from carryon.ui.run_words import fraction as fraction
 
 LOG, CANCEL, RESUME, FORGET = "Log", "Stop", "Resume", "Remove from the list"
 USE, SHOW_FOLDER = "Use in chat", "Show in folder"
@@ -93,15 +94,6 @@ def _done_text(working: Working) -> str:
             return f"{working.done:,} of {total:,} tensors"
         case _:
             return f"{working.done:,} of {total:,} tokens"
-
-
-def fraction(run: Run) -> float | None:
-    """Of the stage that goes on, 0 to 1; None where it is too early to say."""
-    match run.state:
-        case Working(done=done, total=int() as total) if total > 0:
-            return min(1.0, done / total)
-        case _:
-            return None
 
 
 def run_sign(run: Run) -> tuple[str, str]:
