@@ -2,7 +2,7 @@
 
 import pytest
 
-from carryon.convert.library import Unusable, built, library_errors
+from carryon.convert.vocabularies.library import Unusable, built, library_errors
 
 WORDS = {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"}
 

@@ -14,7 +14,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 from carryon.base.jobs import Done, drive
 from carryon.convert.forms import OutType
 from carryon.convert.run import convert
-from carryon.convert.splitting import GPT2, LLAMA3, QWEN2, TEKKEN
+from carryon.convert.vocabularies.splitting import GPT2, LLAMA3, QWEN2, TEKKEN
 
 pytestmark = pytest.mark.slow
 

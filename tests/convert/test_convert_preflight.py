@@ -13,7 +13,7 @@ from carryon.convert.checkpoint import Number
 from carryon.convert.forms import OutType
 from carryon.convert.preflight import direct_size, examining, write_sketch
 from carryon.convert.run import Recipe, convert
-from carryon.convert.splitting import QWEN2
+from carryon.convert.vocabularies.splitting import QWEN2
 from carryon.gguf.shape import read_shape
 
 

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from carryon.base.errors import BadFile
-from carryon.convert.spm_model import Algorithm, read_piece_model
-from carryon.convert.vocabulary import Kind
+from carryon.convert.vocabularies.spm_model import Algorithm, read_piece_model
+from carryon.convert.vocabularies.vocabulary import Kind
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ from model_folders import CONFIG, CONTROL, TEMPLATE, tokenizer_config, tokenizer
 
 from carryon.base.errors import AppError, BadFile, Unsupported
 from carryon.convert.config import Config
-from carryon.convert.splitting import GPT2, LLAMA3, QWEN2, TEKKEN
-from carryon.convert.tokenizer import read_vocabulary
-from carryon.convert.vocabulary import Kind
+from carryon.convert.vocabularies.splitting import GPT2, LLAMA3, QWEN2, TEKKEN
+from carryon.convert.vocabularies.tokenizer import read_vocabulary
+from carryon.convert.vocabularies.vocabulary import Kind
 
 N_ROWS = 264  # one more than there are tokens
 

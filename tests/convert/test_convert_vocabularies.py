@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from carryon.base.errors import AppError, BadFile, Unsupported
 from carryon.convert.config import Config
-from carryon.convert.naming import functional_name
-from carryon.convert.tokenizer import read_vocabulary
-from carryon.convert.vocabulary import Kind, Special, Token, Vocabulary, Words
+from carryon.convert.vocabularies.naming import functional_name
+from carryon.convert.vocabularies.tokenizer import read_vocabulary
+from carryon.convert.vocabularies.vocabulary import Kind, Special, Token, Vocabulary, Words
 
 N_ROWS = 1000
 KINDS = {

@@ -9,9 +9,9 @@ import sentencepiece
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from tokenizers.implementations import BertWordPieceTokenizer
 
-from carryon.convert.probes import TEXTS
-from carryon.convert.splitting import DIGIT, GPT2
-from carryon.convert.spm_model import read_piece_model
+from carryon.convert.vocabularies.probes import TEXTS
+from carryon.convert.vocabularies.splitting import DIGIT, GPT2
+from carryon.convert.vocabularies.spm_model import read_piece_model
 
 CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 N_TOKENS = 900

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from carryon.base.errors import BadFile, Unsupported
 from carryon.convert.config import Config
-from carryon.convert.naming import functional_name
-from carryon.convert.probes import TEXTS
-from carryon.convert.splitting import GPT2, LLAMA3, NAMES, QWEN2
-from carryon.convert.tokenizer import read_vocabulary
+from carryon.convert.vocabularies.naming import functional_name
+from carryon.convert.vocabularies.probes import TEXTS
+from carryon.convert.vocabularies.splitting import GPT2, LLAMA3, NAMES, QWEN2
+from carryon.convert.vocabularies.tokenizer import read_vocabulary
 from carryon.convert.write import header_bytes
 from carryon.worker import tokens
 

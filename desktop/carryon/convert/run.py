@@ -19,14 +19,14 @@ from carryon.convert.checkpoint import Checkpoint, open_checkpoint
 from carryon.convert.encode import BY_NUMPY, Halves
 from carryon.convert.families import plan_of
 from carryon.convert.forms import MXFP4_FILE_TYPE, GgmlType, OutType
-from carryon.convert.naming import functional_name
 from carryon.convert.plan import FamilyPlan, Packed, Tensor
 from carryon.convert.provenance import Provenance, provenance_of
 from carryon.convert.sampling import sampling_settings
 from carryon.convert.stamp import stamp_of
 from carryon.convert.streaming import Piece, pieces
 from carryon.convert.syncing import Syncing
-from carryon.convert.tokenizer import Trial, read_vocabulary
+from carryon.convert.vocabularies.naming import functional_name
+from carryon.convert.vocabularies.tokenizer import Trial, read_vocabulary
 from carryon.convert.write import Setting, TensorInfo, header_bytes, padding
 
 NEWS_EVERY_S = 0.05

@@ -34,7 +34,7 @@ SHORTCUTS: tuple[tuple[str, str], ...] = (
     ("F2", "Rename the chat"),
     ("Del", "Move the chat to the trash (in the list of chats)"),
     ("Ctrl+B", "Show or hide the list of chats"),
-    ("Ctrl+J", "Show or hide the downloads"),
+    ("Ctrl+J", "Show or hide the jobs: downloads and the workshop's runs"),
     ("Ctrl+1", "Chat"),
     ("Ctrl+2", "Discover: find models on the Hub"),
     ("Ctrl+3", "Library: the models on this disk"),
@@ -217,6 +217,6 @@ BUG = "Something went wrong inside Carryon. The log in Settings has the details.
 MACHINE_TITLE = "This machine"
 LOOKING = "Looking at this machine…"
 COPY_REPORT, LOOK_AGAIN = "Copy report", "Look again"
-LOG_TITLE, COPY = "Log of the engine", "Copy"
+LOG_TITLE, COPY = "Log", "Copy"
 NO_LOG, EMPTY_LOG = "There is no log yet.", "The engine wrote nothing to its log."
 LOOKED_AGAIN = "Looked at the machine again."

@@ -6,8 +6,8 @@ from typing import Any
 
 from carryon.base.jobs import aside
 from carryon.convert.config import Config, read_json
-from carryon.convert.tokenizer import read_vocabulary
-from carryon.convert.vocabulary import Vocabulary
+from carryon.convert.vocabularies.tokenizer import read_vocabulary
+from carryon.convert.vocabularies.vocabulary import Vocabulary
 from carryon.worker.task import serve
 from carryon.worker.tokens import trial_of
 

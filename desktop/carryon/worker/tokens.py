@@ -8,11 +8,11 @@ from pathlib import Path
 
 from carryon.base.errors import BadFile, Unsupported
 from carryon.convert.advice import LOOK_FOR_GGUF
-from carryon.convert.library import Unusable, built
-from carryon.convert.probes import probes_of
-from carryon.convert.sentencepiece import with_merges
-from carryon.convert.tokenizer import Trial, piece_model_of, read_tokenizer, tokenizer_settings
-from carryon.convert.vocabulary import Vocabulary
+from carryon.convert.vocabularies.library import Unusable, built
+from carryon.convert.vocabularies.probes import probes_of
+from carryon.convert.vocabularies.sentencepiece import with_merges
+from carryon.convert.vocabularies.tokenizer import Trial, piece_model_of, read_tokenizer, tokenizer_settings
+from carryon.convert.vocabularies.vocabulary import Vocabulary
 from carryon.convert.write import header_bytes
 from carryon.worker.capi import L
 from carryon.worker.vocabulary import Vocabulary as Loaded

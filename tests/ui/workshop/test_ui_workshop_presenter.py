@@ -425,7 +425,6 @@ def test_the_best_alone_is_made_with_one_button_and_then_used(desk):
     desk.bench.finish("run0")
     assert [path.name for path in desk.view.used] == ["SmolLM2-1.7B-Instruct-Q6_K.gguf"]
     assert desk.form.opening == frozenset()
-    assert any("ready" in words for words in desk.view.said)
 
 
 def test_what_was_not_asked_for_is_not_used_when_it_is_ready(desk):

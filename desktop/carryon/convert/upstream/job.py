@@ -16,9 +16,9 @@ from carryon.base.jobs import Progress
 from carryon.convert.advice import LOOK_FOR_GGUF
 from carryon.convert.config import read_optional_json
 from carryon.convert.forms import OutType
-from carryon.convert.splitting import splitting_of
 from carryon.convert.upstream.component import SPLITTING, Component
 from carryon.convert.upstream.staging import staged
+from carryon.convert.vocabularies.splitting import splitting_of
 
 LAUNCHER = (sys.executable, "-I", "-X", "utf8", "-m", "carryon.worker.upstream")
 _NEEDED = ("torch", "transformers")

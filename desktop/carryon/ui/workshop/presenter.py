@@ -11,7 +11,7 @@ from carryon.app.workshop_source import source_of_path, source_of_text
 from carryon.base.errors import AppError, BadInput
 from carryon.base.jobs import Cancelled, Done, Failed, Job, Lane, Outcome, Runner
 from carryon.evaluate.chart import Point
-from carryon.ui.workshop import run_texts, texts
+from carryon.ui.workshop import texts
 from carryon.ui.workshop.form import Choices, Form, Matrix, ModelHere, Step, in_order, with_choices
 from carryon.ui.workshop.sources import free_bytes_at, models_in, name_for
 
@@ -289,7 +289,7 @@ class WorkshopPresenter:
                 self._ended(run, run.state.files)
 
     def _ended(self, run: Run, files: tuple[Path, ...]) -> None:
-        self._view.say(run_texts.ready_text(run))
+        """The ring of the jobs says that it is ready."""
         if run.id in self.form.opening and files:
             self._show(opening=self.form.opening - {run.id})
             self._view.use(files[-1])

@@ -129,11 +129,6 @@ def size_of(path: Path) -> int | None:
         return None
 
 
-def ready_text(run: Run) -> str:
-    """The short message at the end."""
-    return f"{run.title}: ready."
-
-
 def _files(count: int) -> str:
     return f"{count} files" if count != 1 else "1 file"
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from carryon.base.errors import Unsupported
 from carryon.convert.advice import LOOK_FOR_GGUF
-from carryon.convert.preparing import SPACE, steps, unknown_preparation
-from carryon.convert.vocabulary import Kind, Token, Words
+from carryon.convert.vocabularies.preparing import SPACE, steps, unknown_preparation
+from carryon.convert.vocabularies.vocabulary import Kind, Token, Words
 
 INSIDE = "##"  # marks the piece of a word that is not its first
 CUTS_CHINESE = "Chinese characters are cut one by one, where the original model keeps them together."

@@ -9,12 +9,12 @@ from carryon.base.errors import BadFile, Unsupported
 from carryon.base.files import disk_errors
 from carryon.convert.advice import DOWNLOAD_AGAIN
 from carryon.convert.config import MAX_JSON_BYTES, read_json, read_optional_json
-from carryon.convert.preparing import SPACE
-from carryon.convert.special import token_text
-from carryon.convert.splitting import QWEN2
-from carryon.convert.spm_model import Algorithm, PieceModel, read_piece_model
-from carryon.convert.unigram import checked_charsmap
-from carryon.convert.vocabulary import Kind, Token
+from carryon.convert.vocabularies.preparing import SPACE
+from carryon.convert.vocabularies.special import token_text
+from carryon.convert.vocabularies.splitting import QWEN2
+from carryon.convert.vocabularies.spm_model import Algorithm, PieceModel, read_piece_model
+from carryon.convert.vocabularies.unigram import checked_charsmap
+from carryon.convert.vocabularies.vocabulary import Kind, Token
 
 PIECES, FAIRSEQ_PIECES = ("tokenizer.model", "spiece.model"), "sentencepiece.bpe.model"
 # fairseq's order of the first tokens, which XLM-R keeps: its pieces stand one place later than in the file.

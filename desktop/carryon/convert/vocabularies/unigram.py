@@ -9,9 +9,9 @@ from typing import Any
 from carryon.base.errors import BadFile
 from carryon.convert.advice import DOWNLOAD_AGAIN
 from carryon.convert.config import FLOAT32_MAX
-from carryon.convert.entries import FILE
-from carryon.convert.preparing import SPACE, prepends_space, steps, unknown_preparation
-from carryon.convert.vocabulary import Kind, Token, Words
+from carryon.convert.vocabularies.entries import FILE
+from carryon.convert.vocabularies.preparing import SPACE, prepends_space, steps, unknown_preparation
+from carryon.convert.vocabularies.vocabulary import Kind, Token, Words
 
 NO_BYTES = "Characters that are no token become one 'unknown' token, where the original model spells them by bytes."
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from carryon.base.errors import Unsupported
 from carryon.convert.advice import LOOK_FOR_GGUF
-from carryon.convert.preparing import steps
+from carryon.convert.vocabularies.preparing import steps
 
 # The rules as the tokenizer.json files of the families have them, line ends spelled \r and \n.
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"

@@ -14,7 +14,7 @@ from pathlib import Path
 from carryon.base.errors import BadFile
 from carryon.base.files import disk_errors
 from carryon.convert.advice import DOWNLOAD_AGAIN
-from carryon.convert.vocabulary import Kind, Token
+from carryon.convert.vocabularies.vocabulary import Kind, Token
 
 MAX_MODEL_BYTES = 64_000_000  # Gemma's, the largest in use, has 4 MB
 VARINT, LENGTH = 0, 2  # protobuf's wire types, with those of a fixed size below

@@ -6,9 +6,9 @@ from typing import Any
 
 from carryon.base.errors import Unsupported
 from carryon.convert.advice import LOOK_FOR_GGUF
-from carryon.convert.around import Around, around
 from carryon.convert.config import Config, read_optional_json
-from carryon.convert.vocabulary import Special
+from carryon.convert.vocabularies.around import Around, around
+from carryon.convert.vocabularies.vocabulary import Special
 
 # GGUF's name for a special token ('seperator' is GGUF's own spelling), and its name in tokenizer_config.json.
 NAMED = {

@@ -6,7 +6,7 @@ that lacks one of four tokens does not load at all.
 
 import re
 
-from carryon.convert.vocabulary import Kind, Vocabulary
+from carryon.convert.vocabularies.vocabulary import Kind, Vocabulary
 
 FUNCTIONAL = re.compile(r"phi-?3", re.IGNORECASE)
 NEEDED = {"</s>", "<s>", "<unk>", "<|endoftext|>"}

@@ -10,10 +10,10 @@ from typing import Any
 
 from carryon.base.errors import Unsupported
 from carryon.convert.advice import LOOK_FOR_GGUF
-from carryon.convert.entries import names
-from carryon.convert.preparing import SPACE, prepends_space, steps, unknown_preparation
-from carryon.convert.spm_model import PieceModel
-from carryon.convert.vocabulary import Kind, Token, Words
+from carryon.convert.vocabularies.entries import names
+from carryon.convert.vocabularies.preparing import SPACE, prepends_space, steps, unknown_preparation
+from carryon.convert.vocabularies.spm_model import PieceModel
+from carryon.convert.vocabularies.vocabulary import Kind, Token, Words
 
 NEVER = -1e9  # the score of a token that no merge makes
 BYTE = re.compile(r"<0x[0-9A-F]{2}>")

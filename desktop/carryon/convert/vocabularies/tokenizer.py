@@ -8,17 +8,17 @@ from typing import Any
 from carryon.base.errors import BadFile, Unsupported
 from carryon.convert.advice import DOWNLOAD_AGAIN, LOOK_FOR_GGUF
 from carryon.convert.config import Config, read_json, read_optional_json
-from carryon.convert.entries import FILE, Added, added_tokens, distinct, ids_of, listed, names, rows_of
-from carryon.convert.naming import strips_like_phi3
-from carryon.convert.sentencepiece import is_sentencepiece, sentencepiece_words
-from carryon.convert.special import read_special
-from carryon.convert.splitting import Splitting, splitting_of, unknown_cuts
-from carryon.convert.spm_model import Algorithm, PieceModel, read_piece_model
-from carryon.convert.standins import NAMES, piece_file, stand_in
-from carryon.convert.template import read_templates
-from carryon.convert.unigram import unigram_ids, unigram_words
-from carryon.convert.vocabulary import Kind, Token, Vocabulary, Words
-from carryon.convert.wordpiece import wordpiece_words
+from carryon.convert.vocabularies.entries import FILE, Added, added_tokens, distinct, ids_of, listed, names, rows_of
+from carryon.convert.vocabularies.naming import strips_like_phi3
+from carryon.convert.vocabularies.sentencepiece import is_sentencepiece, sentencepiece_words
+from carryon.convert.vocabularies.special import read_special
+from carryon.convert.vocabularies.splitting import Splitting, splitting_of, unknown_cuts
+from carryon.convert.vocabularies.spm_model import Algorithm, PieceModel, read_piece_model
+from carryon.convert.vocabularies.standins import NAMES, piece_file, stand_in
+from carryon.convert.vocabularies.template import read_templates
+from carryon.convert.vocabularies.unigram import unigram_ids, unigram_words
+from carryon.convert.vocabularies.vocabulary import Kind, Token, Vocabulary, Words
+from carryon.convert.vocabularies.wordpiece import wordpiece_words
 
 SPACE_LETTER = "\u0120"  # the letter that spells the byte of a space in byte-level vocabularies
 

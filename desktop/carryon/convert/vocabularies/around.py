@@ -6,7 +6,7 @@ from typing import Any
 
 from carryon.base.errors import Unsupported
 from carryon.convert.advice import DOWNLOAD_AGAIN, LOOK_FOR_GGUF
-from carryon.convert.library import Unusable, built, library_errors
+from carryon.convert.vocabularies.library import Unusable, built, library_errors
 
 TEXT, OTHER = 2**31 - 1, 2**31 - 2  # ids that no token has, for a text and the second of a pair
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from carryon.base.errors import BadFile
 from carryon.convert.advice import DOWNLOAD_AGAIN
-from carryon.convert.vocabulary import Kind, Token
+from carryon.convert.vocabularies.vocabulary import Kind, Token
 
 FILE = "tokenizer.json"
 LOOKS_SPECIAL = re.compile(r"<\|.*\|>|<｜.*｜>|<pad>|<mask>|<unused\d+>", re.DOTALL)

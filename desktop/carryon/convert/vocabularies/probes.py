@@ -4,8 +4,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from carryon.convert.entries import Added, added_tokens
-from carryon.convert.preparing import SPACE, steps
+from carryon.convert.vocabularies.entries import Added, added_tokens
+from carryon.convert.vocabularies.preparing import SPACE, steps
 
 # Each stands for a rule by which tokenizers cut or prepare text.
 TEXTS = (

@@ -1,0 +1,1 @@
+"""Tokenizers of every kind that models come with, as GGUF wants them."""
