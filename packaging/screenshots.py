@@ -30,6 +30,7 @@ EARLIER = ("Which quant for coding?", "What is the trained context?", "What does
 CONVERSATION = ("Which quant is the fastest?", "What does the K mean in Q4_K_M?")
 LAST_QUESTION = "What is the KV cache?"
 DOWNLOADED_REPO, LIBRARY_MODEL = "HuggingFaceTB/SmolLM2-1.7B-Instruct-GGUF", "Qwen3-8B-Q4_K_M"
+WORKSHOP_QUANTS = ("Q3_K_M", "Q4_K_M", "Q5_0", "Q5_K_M", "Q6_K", "Q8_0")
 FIT_GPU, FIT_RAM_BYTES = "GeForce RTX 4060", 32 << 30
 FIT_MODEL = {
     "name": "Qwen3-8B", "n_layers": 36, "n_embd": 4096, "n_heads": 32, "n_kv_heads": 8, "head_length": 128,
@@ -140,11 +141,13 @@ class Photographer:
             self._fit(f"fit-{look}")
             self._discover(look)
             self._library(f"library-{look}")
+            self._workshop(look)
         self._wear("light", 200)
         self._fit("fit-light-200")
         self._load_dialog("load-light-200")
         self._settings("settings-light-200")
         self._library("library-light-200")
+        self._workshop_step("RUN", "workshop-run-light-200")
         for look, percent in (("light", 100), ("dark", 100), ("light", 200), ("dark", 200)):
             self._wear(look, percent)
             self._mid_answer(f"chat-{look}" if percent == 100 else f"chat-{look}-{percent}")
@@ -312,6 +315,36 @@ class Photographer:
         page.presenter.select(chosen.path)
         self._pause_s(2)  # what fits is worked out row by row
         self._take(name)
+        self._window.show_page(Page.CHAT)
+
+    def _workshop(self, look: str) -> None:
+        """The guide's own folder made smaller and measured, for real, the first time; then step by step."""
+        from carryon.app.models import guide
+        from carryon.ui.window import Page
+
+        self._window.show_page(Page.WORKSHOP)
+        page = self._window.pages.workshop
+        if not self._services.workshop.now:
+            page.presenter.open_path(guide().path.parent)
+            self._until(lambda: page.presenter.form.preflight)
+            for quant in WORKSHOP_QUANTS:
+                page.presenter.tick(quant, True)
+            page.presenter.choose(measures=True, name="Carryon-Guide")
+            page.presenter.make()
+            self._until(lambda: not self._services.workshop.now[0].is_active)
+        for step in ("PREFLIGHT", "TARGETS", "RUN"):
+            self._workshop_step(step, f"workshop-{step.lower()}-{look}")
+
+    def _workshop_step(self, step: str, name: str) -> None:
+        from carryon.ui.window import Page
+        from carryon.ui.workshop.form import Step
+
+        self._window.show_page(Page.WORKSHOP)
+        self._window.resize(*(TALL if step == "RUN" else WINDOW))
+        self._window.pages.workshop.presenter.go(Step[step])
+        self._pause_s(1.0)  # the chart is drawn when its library is there
+        self._take(name)
+        self._window.resize(*WINDOW)
         self._window.show_page(Page.CHAT)
 
     def _crash(self, name: str) -> None:

@@ -29,7 +29,7 @@ from carryon.app.workshop_pace import Paces
 from carryon.app.workshop_places import DIRECT, middle_name
 from carryon.app.workshop_source import facts_of
 from carryon.base.errors import AppError
-from carryon.base.files import disk_errors
+from carryon.base.files import disk_errors, free_bytes_at
 from carryon.base.jobs import aside
 from carryon.base.paths import Home
 from carryon.convert.forms import OutType
@@ -227,7 +227,7 @@ class Inspector:
             duration_s, is_measured = self._paces.duration_s(told.converter, read_bytes, chosen)
             findings += [
                 memory_finding(ram_bytes, site.rooms.ram.free_bytes if site else None),
-                disk_finding(parts, _free_bytes(folder), folder),
+                disk_finding(parts, free_bytes_at(folder), folder),
                 time_finding(duration_s, is_measured, told.download_bytes),
             ]
         order = list(Subject)
@@ -321,11 +321,3 @@ def _n_values(shape: Sequence[int]) -> int:
 def _ram_bytes(told: Told) -> int:
     largest = max((one.n_elements for one in told.shape.tensors), default=0) if told.shape else 0
     return _BASE_BYTES + min(_BYTES_PER_VALUE * largest, slab_bytes(os.cpu_count() or 1))
-
-
-def _free_bytes(folder: Path) -> int | None:
-    """Of the disk on which the folder is or would be."""
-    for one in (folder, *folder.parents):
-        with suppress(OSError):
-            return shutil.disk_usage(one).free
-    return None

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -69,6 +70,14 @@ def grow_sparse(out: BinaryIO, size_bytes: int) -> None:
             handle, _FSCTL_SET_SPARSE, None, 0, None, 0, ctypes.byref(told), None
         )
     out.truncate(size_bytes)
+
+
+def free_bytes_at(folder: Path) -> int | None:
+    """The free bytes of the disk on which a folder is or would be; None where that cannot be told."""
+    for one in (folder, *folder.absolute().parents):
+        with suppress(OSError):
+            return shutil.disk_usage(one).free
+    return None
 
 
 def sync_folder(folder: Path) -> None:

@@ -9,11 +9,12 @@ from carryon.app.best import with_matrix
 from carryon.app.workshop_list import FinishedRun, Order, Preflight, Run, Source, SourceKind, Workbench
 from carryon.app.workshop_source import source_of_path, source_of_text
 from carryon.base.errors import AppError, BadInput
+from carryon.base.files import free_bytes_at
 from carryon.base.jobs import Cancelled, Done, Failed, Job, Lane, Outcome, Runner
 from carryon.evaluate.chart import Point
 from carryon.ui.workshop import texts
 from carryon.ui.workshop.form import Choices, Form, Matrix, ModelHere, Step, in_order, with_choices
-from carryon.ui.workshop.sources import free_bytes_at, models_in, name_for
+from carryon.ui.workshop.sources import models_in, name_for
 
 RECENT_KEPT = 6
 ChartWork = Generator[None, None, tuple[Point, ...]]

@@ -1,6 +1,5 @@
-"""What the files of a source are called, which models are here, and how much room a disk has. No Qt."""
+"""What the files of a source are called, and which models are here. No Qt."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,16 +10,6 @@ from carryon.hub.library.entry import Entry
 from carryon.ui.workshop.form import ModelHere
 
 _UNQUANTIZED = ("F32", "F16", "BF16")
-
-
-def free_bytes_at(folder: Path) -> int | None:
-    """The free bytes of the disk on which a folder is or would be; None where that cannot be told."""
-    for one in (folder, *folder.parents):
-        try:
-            return shutil.disk_usage(one).free
-        except OSError:
-            continue
-    return None
 
 
 def name_for(source: Source) -> str:
