@@ -15,7 +15,7 @@ Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 HalfFloats = NDArray[np.float16]
 
-STEP_VALUES = 1 << 16  # what a step of the work touches stays in the processor's second cache: 3 times the speed
+STEP_VALUES = 1 << 17  # what a step touches stays in the processor's second cache; smaller ones make threads wait
 Q8_VALUES = 32  # values in one Q8_0 block, stored as one f16 scale and 32 signed bytes
 NEARLY_HALF = np.float32(0.49999997)  # largest float32 below 0.5: adding it and cutting rounds half away from zero
 SIGN, MAGNITUDE = np.uint32(0x8000_0000), np.uint32(0x7FFF_FFFF)  # of a float32's bits
