@@ -325,13 +325,16 @@ class Photographer:
         self._window.show_page(Page.WORKSHOP)
         page = self._window.pages.workshop
         if not self._services.workshop.now:
-            page.presenter.open_path(guide().path.parent)
+            folder = Path(os.environ["HOME"]) / "Carryon-Guide"  # the picture shows where it lies
+            shutil.copytree(guide().path.parent, folder)
+            page.presenter.open_path(folder)
             self._until(lambda: page.presenter.form.preflight)
             for quant in WORKSHOP_QUANTS:
                 page.presenter.tick(quant, True)
-            page.presenter.choose(measures=True, name="Carryon-Guide")
+            page.presenter.choose(measures=True)
             page.presenter.make()
             self._until(lambda: not self._services.workshop.now[0].is_active)
+            self._pause_s(8)  # until the message of its end is gone
         for step in ("PREFLIGHT", "TARGETS", "RUN"):
             self._workshop_step(step, f"workshop-{step.lower()}-{look}")
 

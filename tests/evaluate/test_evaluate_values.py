@@ -82,7 +82,8 @@ def test_the_table_has_a_cell_for_each_column():
 
 
 @pytest.mark.parametrize(
-    ("divergence", "said"), [(0.0, "0"), (-1e-9, "0"), (0.00042, "0.00042"), (0.0130, "0.013"), (1.39, "1.390")]
+    ("divergence", "said"),
+    [(0.0, "0"), (-1e-9, "0"), (0.00042, "0.00042"), (0.0067842, "0.0068"), (0.0130, "0.013"), (1.39, "1.390")],
 )
 def test_divergences_in_words(divergence, said):
     assert texts.divergence_text(divergence) == said

@@ -1,5 +1,6 @@
 """Every sentence about a fit, for the window and for the command: states come in, words go out. No Qt."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -194,10 +195,11 @@ def quality_sentence(quality: Quality) -> str:
 
 
 def divergence_text(kl_divergence: float) -> str:
-    """'0.013', '0.00042': nothing below a millionth, which is what rounding leaves."""
+    """'0.013', '0.00042', two digits of what is small: nothing below a millionth, which is what rounding leaves."""
     if kl_divergence < 1e-6:
         return "0"
-    return f"{kl_divergence:.3f}" if kl_divergence >= 0.01 else f"{kl_divergence:.6f}".rstrip("0")
+    decimals = 3 if kl_divergence >= 0.01 else 1 - math.floor(math.log10(kl_divergence))
+    return f"{kl_divergence:.{decimals}f}"
 
 
 def _measured_text(quality: Quality) -> str:

@@ -7,7 +7,9 @@ import pytest
 from carryon.app.evaluations import Evaluations
 from carryon.app.workshop_list import FinishedRun, Interrupted, Order, Run, Source, SourceKind
 from carryon.base.jobs import drained
+from carryon.evaluate.chart import Point
 from carryon.evaluate.result import Evaluation, Measured
+from carryon.ui.workshop.chart import _named_below
 from carryon.ui.workshop.measured import charting
 
 
@@ -52,3 +54,10 @@ def test_the_base_is_there_although_its_file_is_gone(kept, files):
 def test_without_figures_or_an_end_there_are_no_points(kept, files):
     assert drained(charting(run(FinishedRun(tuple(files))), lambda: kept)) == ()
     assert drained(charting(run(Interrupted()), lambda: kept)) == ()
+
+
+def test_names_of_dots_that_are_near_do_not_lie_over_each_other():
+    dots = (("Q4_K_M", 3_500, 0.05), ("Q5_0", 4_000, 0.018), ("Q5_K_M", 4_070, 0.015), ("Q8_0", 6_000, 0.001))
+    front = [Point(Path(quant), quant, size, loss, 20.0, False, True) for quant, size, loss in dots]
+    assert [one.quant for one in _named_below(front, front)] == ["Q4_K_M", "Q5_0", "Q8_0"]
+    assert _named_below(front[:1], front[:1]) == front[:1]

@@ -19,6 +19,7 @@ from carryon.ui.workshop import run_texts as texts
 
 _HEIGHT_PX, _ROW_PX, _LEAST_COLUMN_PX = 300, 34, 84
 _LEAST_DOT_PX, _MOST_DOT_PX, _BASE_DOT_PX = 9, 21, 15
+_NEAR_X, _NEAR_Y = 0.08, 0.1  # parts of the chart within which two names would lie over each other
 _ROOM = 0.14  # around the outermost dots, of the range
 _NUMBERS = (1, 2, 3)
 
@@ -142,9 +143,10 @@ def draw(plot: Any, points: Sequence[Point]) -> None:
     _set_range(plot, points, unit)
     front = sorted((one for one in points if one.is_on_front), key=lambda one: one.size_bytes)
     plot.plot([one.size_bytes / unit for one in front], [one.loss for one in front], pen=_pen(colours.accent, 2))
+    below = _named_below(front, points)
     for one in points:
         plot.addItem(_dot(one, points, unit))
-        plot.addItem(_name(one, unit))
+        plot.addItem(_name(one, unit, is_below=one in below))
 
 
 def _dress_axis(axis: Any, words: str) -> None:
@@ -186,11 +188,24 @@ def _side_of(one: Point, points: Sequence[Point]) -> float:
     return _LEAST_DOT_PX + share * (_MOST_DOT_PX - _LEAST_DOT_PX)
 
 
-def _name(one: Point, unit: float) -> Any:
-    """Under the line nothing can lie, so the names of its dots stand there; the others stand above."""
+def _named_below(front: Sequence[Point], points: Sequence[Point]) -> list[Point]:
+    """Under the line nothing can lie, so the names of its dots stand there; where two dots are so near that their
+    names would lie over each other, the larger file's stands above, as those of all other dots do.
+    """
+    width = max(one.size_bytes for one in points) - min(one.size_bytes for one in points) or 1
+    height = max(one.loss for one in points) or 1.0
+    below: list[Point] = []
+    for one in front:
+        near = below and one.size_bytes - below[-1].size_bytes < _NEAR_X * width
+        if not (near and below[-1].loss - one.loss < _NEAR_Y * height):
+            below.append(one)
+    return below
+
+
+def _name(one: Point, unit: float, *, is_below: bool) -> Any:
     import pyqtgraph
 
-    anchor = (1.05, 1.2) if one.is_base else (1.05, -0.1) if one.is_on_front else (-0.08, 1.1)
+    anchor = (1.05, 1.2) if one.is_base else (1.05, -0.1) if is_below else (-0.08, 1.1)
     made = pyqtgraph.TextItem(one.quant, color=QColor(theme.current().text), anchor=anchor)
     font: QFont = small(QApplication.font())
     made.setFont(font)
