@@ -40,7 +40,7 @@ def test_every_source_in_every_form_equals_the_reference(number, form):
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
 @pytest.mark.parametrize("number", SOURCES, ids=lambda number: number.name)
 def test_steps_of_the_work_leave_no_seam(number, form):
-    values = gaussian((5, 32 * 1001))
+    values = gaussian((9, 32 * 1001))
     assert values.size > 2 * STEP_VALUES
     rows = as_bytes(stored(values, number.name))
     assert np.array_equal(encode(rows, number, form).content, reference(to_floats(rows, number), form))

@@ -56,7 +56,7 @@ def steps(window):
     while not window._services.downloads.now or window._services.downloads.now[0].fraction < 0.3:
         yield
     window.show_downloads()
-    while not (pause := visible(window, "Pause all")):
+    while not (pause := visible(window, "Pause downloads")):
         yield
     pause.click()
 
@@ -110,7 +110,7 @@ def test_a_download_outlives_the_app_and_its_model_answers(hub, carryon_home, op
     assert download.wish.title.endswith("Q8_0"), "what is recommended where everything fits"
     target = download.wish.target(download.wish.files[0])
     assert not target.exists()
-    press(window, qtbot, "Ctrl+J", "Resume all")
+    press(window, qtbot, "Ctrl+J", "Resume downloads")
     qtbot.waitUntil(lambda: isinstance(services.downloads.now[0].state, Finished), timeout=WAIT_MS)
     assert target.read_bytes() == guide().path.read_bytes()
     assert read_origin(target).repo_id == REPO

@@ -92,7 +92,7 @@ def test_a_killed_download_goes_on_and_nothing_of_it_stays(carryon_home, tmp_pat
     with FakeHub() as hub:
         hub.add_repo(REPO, files)
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        slow = hub.fault("slow", path="/cdn/", bps=2_000_000)  # the weights alone take five seconds
+        slow = hub.fault("slow", path="/cdn/", bps=700_000)  # the weights alone take longer than both kills together
         source = Source(SourceKind.REPOSITORY, REPO)
         for _ in range(2):
             process = begin(source, tmp_path / "out", "Q8_0")
