@@ -97,11 +97,13 @@ def until(is_so, seconds=60):
 def test_a_download_outlives_the_app_and_its_model_answers(hub, carryon_home, open_window, qtbot):
     app = subprocess.Popen([sys.executable, "-c", _FIRST_DAY])
     kept = DownloadFile(carryon_home.root / "downloads.json")
-    until(lambda: any(isinstance(one.download.state, Paused) for one in kept.read()))
-    children = psutil.Process(app.pid).children(recursive=True)
-    app.kill()
-    app.wait()
-    psutil.wait_procs(children, timeout=10)
+    try:
+        until(lambda: any(isinstance(one.download.state, Paused) for one in kept.read()))
+    finally:
+        children = psutil.Process(app.pid).children(recursive=True)
+        app.kill()
+        app.wait()
+        psutil.wait_procs(children, timeout=10)
     hub.clear()
 
     window, services = open_window()
