@@ -143,7 +143,9 @@ def test_the_text_is_never_the_target(tmp_path, text):
 @pytest.mark.slow
 def test_stopped_it_leaves_nothing(tmp_path, text):
     model, target = tiny_gguf.random_model(tmp_path / "m.gguf"), tmp_path / "out" / "m.imatrix"
-    work = making_imatrix(ImatrixRequest(model, text, target, n_ctx=64, n_threads=1), tmp_path / "log")
+    long = tmp_path / "long.txt"
+    long.write_text(text.read_text("utf-8") * 20, encoding="utf-8")  # it is not over before it is stopped
+    work = making_imatrix(ImatrixRequest(model, long, target, n_ctx=64, n_threads=1), tmp_path / "log")
     while not (news := next(work)) or not news.total:
         pass
     work.close()
