@@ -1,5 +1,6 @@
 """Markdown of a model becomes values that are safe to draw, whatever the model writes."""
 
+import gc
 import re
 import time
 
@@ -240,9 +241,14 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_takes_less_than_a_second(name):
-    began_s = time.process_time()
-    blocks(HOSTILE[name])
-    assert time.process_time() - began_s < 1.0
+    gc.collect()
+    gc.freeze()  # what thousands of tests before left in this process is not the parser's to look through
+    try:
+        began_s = time.thread_time()
+        blocks(HOSTILE[name])
+        assert time.thread_time() - began_s < 1.0
+    finally:
+        gc.unfreeze()
 
 
 MARKS = """# ; ## ; - ; * ; 1. ; 7) ; > ;```;~~~;`;**;*;_;~~;[;](;);![;<;>;https://a.b;file:///x;    ;  ;\t;\\;&#;&amp;;
