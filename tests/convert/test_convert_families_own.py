@@ -224,6 +224,7 @@ def test_settings_of_a_modern_bert():
         ("gpt-oss", {"layer_types": ["full_attention", "sliding_attention"]}, "far and near"),
         ("gpt-oss", {"layer_types": 7}, "far and near"),
         ("gpt-oss", {"num_experts_per_tok": 5}, "uses 5 of 4 experts"),
+        ("gpt-oss", {"tie_word_embeddings": True}, "tie_word_embeddings"),
         ("gpt-oss", {"intermediate_size": 90}, "shape"),
         ("gpt-oss", {"num_attention_heads": 3}, "3 heads"),
         ("gpt-oss", {"rope_scaling": {"rope_type": "yarn", "truncate": "no"}}, "truncate"),

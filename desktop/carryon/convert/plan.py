@@ -1,11 +1,10 @@
-"""What a family hands to the writer: settings and tensors by their GGUF names, made by matching tables of rules."""
+"""What a family hands to the writer: settings and tensors by their GGUF names, and the rules that make them."""
 
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,25 +133,6 @@ class Rule:
     half: Half | None = None
 
 
-def match(
-    rules: Sequence[Rule], tensors: Mapping[str, Source], sizes: Mapping[str, int], n_layers: int
-) -> list[Stored]:
-    """Every tensor by its rule, in the order of the source's bytes.
-
-    Raises BadFile for a missing tensor or a shape the config does not explain, and Unsupported for a tensor left over.
-    """
-    used: set[str] = set()
-    found = []
-    for rule in rules:
-        for layer in range(n_layers) if "{}" in rule.source else (0,):
-            names = names_of(rule, layer, sizes)
-            if names[0] in tensors or not _may_lack(rule, names[0]):
-                found.append(stored_by(rule, layer, [_there(name, tensors) for name in names], sizes))
-                used.update(names)
-    refuse_leftovers(set(tensors) - used)
-    return sorted(found, key=_place)
-
-
 def n_rows(shape: tuple[int, ...]) -> int:
     """How many rows a tensor has; of a vector every value is one."""
     return math.prod(shape[:-1]) if len(shape) > 1 else math.prod(shape)
@@ -178,12 +158,6 @@ def refuse_leftovers(names: set[str]) -> None:
         )
 
 
-def _may_lack(rule: Rule, name: str) -> bool:
-    if not rule.is_optional:
-        raise missing(name)
-    return True
-
-
 def shaped(source: Source, shape: tuple[int, ...]) -> Source:
     """The source, if it has that shape. Raises BadFile."""
     if source.shape != shape:
@@ -198,12 +172,6 @@ def names_of(rule: Rule, layer: int, sizes: Mapping[str, int]) -> list[str]:
     """The tensors a rule takes of a layer: one, or one for each expert."""
     experts = range(sizes["experts"]) if "{expert}" in rule.source else (0,)
     return [rule.source.format(layer, expert=expert) for expert in experts]
-
-
-def _there(name: str, tensors: Mapping[str, Source]) -> Source:
-    if name not in tensors:
-        raise missing(name)
-    return tensors[name]
 
 
 def stored_by(rule: Rule, layer: int, sources: Sequence[Source], sizes: Mapping[str, int]) -> Stored:
@@ -226,10 +194,6 @@ def _halved(target: str, source: Source, half: Half) -> Stored:
     starts = range(half * height // 2, math.prod(outer) * height, height)
     parts = tuple(Part(source, slice(start, start + height // 2)) for start in starts)
     return Stored(target, (*outer, height // 2, width), parts)
-
-
-def _place(tensor: Stored) -> tuple[Path, int]:
-    return tensor.parts[0].source.file, tensor.parts[0].source.offset_bytes
 
 
 def _text(shape: tuple[int, ...]) -> str:

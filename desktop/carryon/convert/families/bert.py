@@ -59,7 +59,7 @@ def plan(checkpoint: Checkpoint) -> FamilyPlan:
     refuse_unlike(config, BUILT_IN, "BERT")
     sizes = _sizes(config, shelf)
     shelf.leave([name for name in shelf.names() if HEADS.match(name)])
-    placed = [*shelf.follow(WHOLE, sizes), *shelf.follow(LAYERS, sizes, range(sizes["layers"]))]
+    placed = shelf.follow((*WHOLE, *LAYERS), sizes, range(sizes["layers"]))
     tensors = in_order([*placed, _positions(shelf, sizes)])
     shelf.finish()
     pooling = read_pooling(checkpoint.folder)

@@ -1,14 +1,11 @@
 """Cohere's Command-R and Command-R7B: attention and feed-forward side by side behind one norm."""
 
-from collections.abc import Iterator
-
 from carryon.base.errors import Unsupported
 from carryon.convert.advice import LOOK_FOR_GGUF
 from carryon.convert.families.model import Model
-from carryon.convert.families.rules import OUTPUT_NORM, attention, gated, norms
+from carryon.convert.families.rules import OUTPUT_NORM, attention, gated, layer, norms
 from carryon.convert.families.table import SILU, Family, Key, Output, Sizes
 from carryon.convert.families.windows import window_settings
-from carryon.convert.plan import Rule
 from carryon.convert.rope import Rotation
 from carryon.convert.write import Setting
 
@@ -27,21 +24,18 @@ LAYERS_OF_PLUS = 64  # from here on llama.cpp's command-r wants norms of queries
 
 RULES = (OUTPUT_NORM, *norms(attn_norm="input_layernorm"), *attention(biases=("q", "k", "v")), *gated())
 HEAD_NORMS = (
-    Rule("model.layers.{}.self_attn.q_norm.weight", "blk.{}.attn_q_norm.weight", ("heads", "head"), is_optional=True),
-    Rule(
-        "model.layers.{}.self_attn.k_norm.weight", "blk.{}.attn_k_norm.weight", ("kv_heads", "head"), is_optional=True
-    ),
+    layer("self_attn.q_norm.weight", "attn_q_norm.weight", "heads", "head", is_optional=True),
+    layer("self_attn.k_norm.weight", "attn_k_norm.weight", "kv_heads", "head", is_optional=True),
 )
 KEYS = (Key("attention.layer_norm_epsilon", "layer_norm_eps"), Key("logit_scale", "logit_scale"))
 
 
-def head_norms(model: Model, sizes: Sizes) -> Iterator[str]:
+def head_norms(model: Model, sizes: Sizes) -> None:
     """Raises Unsupported unless exactly the models of many layers norm their queries and keys."""
     if model.config.flag("use_qk_norm", False) != (model.n_layers >= LAYERS_OF_PLUS):
         raise Unsupported(
             "This model norms its queries and keys otherwise than llama.cpp's command-r does.", LOOK_FOR_GGUF
         )
-    return iter(())
 
 
 def reach(model: Model) -> dict[str, Setting]:

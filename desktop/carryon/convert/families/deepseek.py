@@ -69,7 +69,7 @@ def plan(checkpoint: Checkpoint) -> FamilyPlan:
     if not has_head:
         shelf.leave([OUTPUT.source])
     _leave_lookahead(shelf, sizes["layers"])
-    placed = [*shelf.follow((EMBEDDING, OUTPUT_NORM, *([OUTPUT] if has_head else [])), sizes)]
+    placed = shelf.follow((EMBEDDING, OUTPUT_NORM, *([OUTPUT] if has_head else [])), sizes)
     tensors = in_order([*placed, *_layers(shelf, sizes, is_v3)])
     shelf.finish()
     settings = {**_settings(config, sizes), **routing, **rope.settings}

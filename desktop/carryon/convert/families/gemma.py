@@ -1,6 +1,5 @@
 """Google's Gemma 2 and the text part of Gemma 3, whose norms are stored as distances from one."""
 
-from collections.abc import Iterator
 from functools import partial
 
 from carryon.base.errors import Unsupported
@@ -48,14 +47,13 @@ BUILT_IN = {"hidden_activation": ("gelu_pytorch_tanh",), "use_bidirectional_atte
 CAP = Key("final_logit_softcapping", "final_logit_softcapping", is_optional=True)
 
 
-def scale(model: Model, sizes: Sizes, *, n_layers_of_27b: int) -> Iterator[str]:
+def scale(model: Model, sizes: Sizes, *, n_layers_of_27b: int) -> None:
     """Raises Unsupported if attention is scaled otherwise than llama.cpp has built in: by a head's size, and in the
     model of 27B, known by its layers, by the width divided by the heads."""
     is_27b = model.n_layers == n_layers_of_27b
     built_in = sizes["hidden"] // sizes["heads"] if is_27b else sizes["head"]
     if model.config.number("query_pre_attn_scalar") != built_in:
         raise Unsupported("This model scales its attention otherwise than llama.cpp's Gemma does.", LOOK_FOR_GGUF)
-    return iter(())
 
 
 def gemma2_settings(model: Model) -> dict[str, Setting]:

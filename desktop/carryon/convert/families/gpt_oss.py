@@ -30,18 +30,20 @@ GGUF_NAME = "gpt-oss"
 
 LAYERS = (
     *norms(attn_norm="input_layernorm", post_attention_norm="post_attention_layernorm"),
-    *attention(),
-    layer("self_attn.q_proj.bias", "attn_q.bias", "queries"),
-    layer("self_attn.k_proj.bias", "attn_k.bias", "keys"),
-    layer("self_attn.v_proj.bias", "attn_v.bias", "keys"),
-    layer("self_attn.o_proj.bias", "attn_output.bias", "hidden"),
+    *attention(biases=("q", "k", "v", "o"), always_biased=True),
     layer("self_attn.sinks", "attn_sinks.weight", "heads"),
     layer("mlp.router.weight", "ffn_gate_inp.weight", "experts", "hidden"),
     layer("mlp.router.bias", "ffn_gate_inp.bias", "experts"),
     layer("mlp.experts.down_proj_bias", "ffn_down_exps.bias", "experts", "hidden"),
 )
 # What llama.cpp's graph of gpt-oss has built in (src/models/openai-moe.cpp, ggml's swiglu_oai).
-BUILT_IN = {"hidden_act": SILU, "swiglu_alpha": (1.702,), "swiglu_limit": (7.0,), "attention_bias": (True,)}
+BUILT_IN = {
+    "hidden_act": SILU,
+    "swiglu_alpha": (1.702,),
+    "swiglu_limit": (7.0,),
+    "attention_bias": (True,),
+    "tie_word_embeddings": (False,),
+}
 BLOCK_VALUES, BLOCK_BYTES = 32, 16  # values that share a scale, and the bytes of their 4-bit codes
 BLOCKS_AT_ONCE = 1 << 15  # repacked in one piece: a million values
 LOWER_HALVES, FOUR = np.uint64(0x0F0F_0F0F_0F0F_0F0F), np.uint64(4)  # of eight bytes at once
@@ -57,7 +59,7 @@ def plan(checkpoint: Checkpoint) -> FamilyPlan:
     refuse_experts(sizes, sizes["used"])
     _refuse_other_layers(config, sizes["layers"])
     rope, layers = _rope(config, sizes["head"]), range(sizes["layers"])
-    placed = [*shelf.follow((EMBEDDING, OUTPUT_NORM, OUTPUT), sizes), *shelf.follow(LAYERS, sizes, layers)]
+    placed: list[Placed] = [*shelf.follow((EMBEDDING, OUTPUT_NORM, OUTPUT, *LAYERS), sizes, layers)]
     placed += [one for number in layers for one in _experts(shelf, number, sizes)]
     shelf.finish()
     settings = {f"{GGUF_NAME}.{key}": value for key, value in {**_settings(config, sizes), **rope.settings}.items()}

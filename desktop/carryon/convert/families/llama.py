@@ -1,7 +1,5 @@
 """Llama 2 and 3, SmolLM2, Falcon3, Mistral 7B and Nemo, Mixtral: all that llama.cpp runs as 'llama', and SmolLM3."""
 
-from collections.abc import Iterator
-
 from carryon.base.errors import Unsupported
 from carryon.convert.advice import LOOK_FOR_GGUF
 from carryon.convert.families.model import Model
@@ -38,7 +36,7 @@ NORMS = norms(attn_norm="input_layernorm", ffn_norm="post_attention_layernorm")
 BIASED = attention(is_paired=True, biases=("q", "k", "v", "o"))
 
 
-def no_rope_layers(model: Model, sizes: Sizes) -> Iterator[str]:
+def no_rope_layers(model: Model, sizes: Sizes) -> None:
     """Raises Unsupported if other layers go without rotation than llama.cpp has built in."""
     layers = model.config.values.get("no_rope_layers")
     is_usual = model.config.whole("no_rope_layer_interval", NO_ROPE_EVERY) == NO_ROPE_EVERY
@@ -49,7 +47,6 @@ def no_rope_layers(model: Model, sizes: Sizes) -> Iterator[str]:
         raise Unsupported(
             "This model leaves other layers without rotation than llama.cpp's smollm3 does.", LOOK_FOR_GGUF
         )
-    return iter(())
 
 
 FAMILIES = (

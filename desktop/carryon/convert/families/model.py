@@ -27,7 +27,6 @@ MAX_EXPERTS = 512  # LLAMA_MAX_EXPERTS: the engine aborts above it
 class Model:
     """The text part of a checkpoint. Tensors are called 'model.…', and the output matrix 'lm_head.weight'."""
 
-    checkpoint: Checkpoint
     config: Config
     tensors: Mapping[str, Source]
     warnings: tuple[str, ...] = ()
@@ -46,7 +45,7 @@ def text_model(checkpoint: Checkpoint, defaults: Mapping[str, Mapping[str, Any]]
     kept = {name: source for name, source in checkpoint.tensors.items() if not OTHER_SENSES.match(name)}
     n_dropped = len(checkpoint.tensors) - len(kept)
     dropped = (f"{n_dropped} tensors for pictures or sound are left out: the file is for text only.",)
-    return Model(checkpoint, config, _canonical(kept), dropped if n_dropped else ())
+    return Model(config, _canonical(kept), dropped if n_dropped else ())
 
 
 def text_config(config: Config, defaults: Mapping[str, Mapping[str, Any]]) -> Config:

@@ -45,7 +45,7 @@ def plan(checkpoint: Checkpoint) -> FamilyPlan:
     period = _period(config, sizes["layers"])
     shelf.leave([name for name in shelf.names() if HEADS.match(name)])
     layers = range(sizes["layers"])
-    placed = [*shelf.follow(WHOLE, sizes), *shelf.follow(LAYERS, sizes, layers)]
+    placed = shelf.follow((*WHOLE, *LAYERS), sizes, layers)
     tensors = in_order([*placed, *shelf.follow(BEHIND_FIRST, sizes, layers[1:])])
     shelf.finish()
     pooling = read_pooling(checkpoint.folder)

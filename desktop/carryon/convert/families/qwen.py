@@ -1,7 +1,5 @@
 """Qwen2 and Qwen2.5, Qwen3, and their mixtures of experts."""
 
-from collections.abc import Iterator
-
 from carryon.base.errors import Unsupported
 from carryon.convert.advice import LOOK_FOR_GGUF
 from carryon.convert.families.model import Model
@@ -49,11 +47,10 @@ SHARED_WIDTH = Key("expert_shared_feed_forward_length", "shared_expert_intermedi
 EXPERT_SIZES = {"experts": "num_experts", "expert": "moe_intermediate_size"}
 
 
-def experts_in_every_layer(model: Model, sizes: Sizes) -> Iterator[str]:
+def experts_in_every_layer(model: Model, sizes: Sizes) -> None:
     """Raises Unsupported if some layers are without experts."""
     if model.config.values.get("mlp_only_layers"):
         raise Unsupported("Some layers of this model have no experts, which llama.cpp's Qwen cannot.", LOOK_FOR_GGUF)
-    return iter(())
 
 
 FAMILIES = (

@@ -14,14 +14,9 @@ HEAD_NORMS = (
 )
 
 
-def layer(theirs: str, ours: str, *shape: str, heads: str = "") -> Rule:
-    """A tensor that every layer has."""
-    return Rule(LAYER + theirs, BLOCK + ours, shape, heads)
-
-
-def vector(theirs: str, ours: str, size: str) -> Rule:
-    """A bias that a layer may have."""
-    return Rule(LAYER + theirs, BLOCK + ours, (size,), is_optional=True)
+def layer(theirs: str, ours: str, *shape: str, heads: str = "", is_optional: bool = False) -> Rule:
+    """A tensor that every layer has, or may have."""
+    return Rule(LAYER + theirs, BLOCK + ours, shape, heads, is_optional)
 
 
 def norms(**places: str) -> tuple[Rule, ...]:
@@ -40,11 +35,11 @@ def attention(*, is_paired: bool = False, biases: Sequence[str] = (), always_bia
             for one, shape in shapes.items()
         ),
         *(
-            Rule(
-                f"{LAYER}self_attn.{one}_proj.bias",
-                f"{BLOCK}{ours[one]}.bias",
-                (shapes[one][0],),
-                heads.get(one, ""),
+            layer(
+                f"self_attn.{one}_proj.bias",
+                f"{ours[one]}.bias",
+                shapes[one][0],
+                heads=heads.get(one, ""),
                 is_optional=not always_biased,
             )
             for one in biases
@@ -58,7 +53,10 @@ def gated(
     """A feed-forward network of three matrices."""
     shapes = {"gate": (size, "hidden"), "up": (size, "hidden"), "down": ("hidden", size)}
     weights = (layer(f"{theirs}.{one}_proj.weight", f"ffn_{one}{suffix}.weight", *shapes[one]) for one in shapes)
-    biases = (vector(f"{theirs}.{one}_proj.bias", f"ffn_{one}{suffix}.bias", shapes[one][0]) for one in shapes)
+    biases = (
+        layer(f"{theirs}.{one}_proj.bias", f"ffn_{one}{suffix}.bias", shapes[one][0], is_optional=True)
+        for one in shapes
+    )
     return (*weights, *(biases if has_biases else ()))
 
 

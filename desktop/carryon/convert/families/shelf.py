@@ -1,15 +1,17 @@
-"""A checkpoint's tensors, taken one by one: for families with transforms of their own."""
+"""A checkpoint's tensors, taken from it rule by rule or one by one until none is left."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from carryon.convert.checkpoint import Source
 from carryon.convert.encode import Floats, to_floats
-from carryon.convert.plan import Rule, Tensor, missing, names_of, refuse_leftovers, shaped, stored_by
+from carryon.convert.plan import Rule, Stored, Tensor, missing, names_of, refuse_leftovers, shaped, stored_by
 
 BLOCK_VALUES = 1 << 20  # as many values as one block of a transposed matrix holds, 4 MB
 Place = tuple[Path, int]  # where a tensor's source lies
 Placed = tuple[Place, Tensor]
+OfAKind = TypeVar("OfAKind", bound=Tensor)
 
 
 class Shelf:
@@ -40,10 +42,15 @@ class Shelf:
         for name in names:
             self._tensors.pop(name, None)
 
-    def follow(self, rules: Sequence[Rule], sizes: Mapping[str, int], layers: Iterable[int] = (0,)) -> Iterator[Placed]:
-        """One tensor for each rule and layer."""
-        for layer in layers:
-            for rule in rules:
+    def follow(
+        self, rules: Sequence[Rule], sizes: Mapping[str, int], layers: Sequence[int] = ()
+    ) -> Iterator[tuple[Place, Stored]]:
+        """One tensor for each rule, or for each of the layers if the rule is about them.
+
+        Raises BadFile for a tensor that is not there or has a shape that the config does not explain.
+        """
+        for rule in rules:
+            for layer in layers if "{}" in rule.source else (0,):
                 names = names_of(rule, layer, sizes)
                 if names[0] in self._tensors or not rule.is_optional:
                     sources = [self._take(name) for name in names]
@@ -65,7 +72,7 @@ def place(source: Source) -> Place:
     return source.file, source.offset_bytes
 
 
-def in_order(placed: Iterable[Placed]) -> list[Tensor]:
+def in_order(placed: Iterable[tuple[Place, OfAKind]]) -> list[OfAKind]:
     """The tensors so that their sources are read from front to back."""
     return [tensor for _, tensor in sorted(placed, key=lambda one: one[0])]
 

@@ -20,7 +20,8 @@ from carryon.convert.families.model import (
     window_warning,
 )
 from carryon.convert.families.rules import EMBEDDING, OUTPUT
-from carryon.convert.plan import FamilyPlan, Part, Rule, Stored, match
+from carryon.convert.families.shelf import Shelf, in_order
+from carryon.convert.plan import FamilyPlan, Part, Rule, Stored
 from carryon.convert.rope import PLAIN, Rope, Rotation, read_rope
 from carryon.convert.write import Setting
 
@@ -55,9 +56,8 @@ RMS = Key("attention.layer_norm_rms_epsilon", "rms_norm_eps")
 EXPERTS_USED = Key("expert_used_count", "num_experts_per_tok", is_whole=True)
 
 
-def no_checks(model: Model, sizes: Sizes) -> Iterator[str]:
+def no_checks(model: Model, sizes: Sizes) -> None:
     """For families that can express whatever their configs say."""
-    return iter(())
 
 
 def no_settings(model: Model) -> dict[str, Setting]:
@@ -88,7 +88,7 @@ class Family:
     norms_are_from_one: bool = False  # stored as distances from one
     is_square: bool = False  # llama.cpp makes all heads together as wide as the model
     has_window: bool = False
-    checks: Callable[[Model, Sizes], Iterator[str]] = no_checks  # yields warnings
+    checks: Callable[[Model, Sizes], None] = no_checks
     settings: Callable[[Model], Mapping[str, Setting]] = no_settings
 
     def plan(self, checkpoint: Checkpoint) -> FamilyPlan:
@@ -96,7 +96,7 @@ class Family:
         model = text_model(checkpoint, self.defaults)
         refuse_unlike(model.config, self.built_in, self.gguf)
         sizes = self._sizes(model)
-        warnings = [*model.warnings, *self.checks(model, sizes), *self._window_warning(model.config)]
+        self.checks(model, sizes)
         stored = self._stored(model, sizes)
         rope = self.rope(model, sizes["head"], self.rotation)
         settings = {**self._settings(model, sizes), **rope.settings}
@@ -105,7 +105,7 @@ class Family:
             {f"{self.gguf}.{key}": value for key, value in settings.items()},
             (*rope.tensors, *stored),
             sizes["vocab"],
-            (*warnings, *rope.warnings),
+            (*model.warnings, *self._window_warning(model.config), *rope.warnings),
         )
 
     def _sizes(self, model: Model) -> Sizes:
@@ -128,7 +128,9 @@ class Family:
     def _stored(self, model: Model, sizes: Sizes) -> list[Stored]:
         tensors, rules = self._with_output(model)
         rules = tuple(_as_promised(rule, model.config) for rule in rules)
-        found = match((*rules, *_saved(self.layouts, tensors)), tensors, sizes, model.n_layers)
+        shelf = Shelf(tensors)
+        found = in_order(shelf.follow((*rules, *_saved(self.layouts, tensors)), sizes, range(model.n_layers)))
+        shelf.finish()
         if self.output is Output.REQUIRED and OUTPUT not in rules:
             embedding = Part(tensors[EMBEDDING.source])
             found.append(Stored(OUTPUT.target, embedding.source.shape, (embedding,)))

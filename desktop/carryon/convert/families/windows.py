@@ -16,11 +16,11 @@ from carryon.convert.write import Setting
 WINDOW, WHOLE = "sliding_attention", "full_attention"
 
 
-def window_settings(model: Model, usual_step: int, step_key: str = "sliding_window_pattern") -> dict[str, Setting]:
+def window_settings(model: Model, usual_step: int) -> dict[str, Setting]:
     """The window, and for every layer whether it has it. Every `usual_step`-th layer looks at all if the config is
     silent. Raises BadFile for a list that does not fit."""
     config = model.config
-    has_window = _has_window(config, model.n_layers, config.whole(step_key, usual_step))
+    has_window = _has_window(config, model.n_layers, config.whole("sliding_window_pattern", usual_step))
     return {
         "attention.sliding_window": config.whole("sliding_window"),
         "attention.sliding_window_pattern": np.array(has_window, np.bool_),
