@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fakes import tiny_gguf, tiny_moe
 
-from carryon.base.errors import AppError
+from carryon.base.errors import AppError, BadFile
 from carryon.base.jobs import Progress, drained
 from carryon.quantize.imatrix_file import read_importance
 from carryon.quantize.job import making_imatrix
@@ -130,6 +130,24 @@ def test_a_file_that_is_no_model_is_refused(tmp_path, made):
     (tmp_path / "m.gguf").write_bytes(b"hello")
     with pytest.raises(AppError, match=r"m\.gguf is not a GGUF file"):
         made(tmp_path / "m.gguf")
+
+
+def test_a_text_that_is_no_text_is_refused(tmp_path, made):
+    (tmp_path / "odd.txt").write_bytes(bytes(range(256)) * 40)
+    with pytest.raises(BadFile, match=r"odd\.txt is no plain text"):
+        made(tiny_gguf.random_model(tmp_path / "m.gguf"), text=tmp_path / "odd.txt")
+
+
+def test_a_model_that_computes_no_numbers_leaves_no_importance_matrix(tmp_path, made):
+    """The quantizer would refuse it much later."""
+    model = tiny_gguf.random_model(tmp_path / "m.gguf")
+    norm = next(one for one in gguf.GGUFReader(model).tensors if one.name == "output_norm.weight")
+    with model.open("r+b") as file:
+        file.seek(norm.data_offset)
+        file.write(np.full(norm.n_elements, np.nan, np.float32).tobytes())
+    with pytest.raises(BadFile, match=r"m\.gguf computes values that are no numbers"):
+        made(model)
+    assert not (tmp_path / "m.imatrix").exists()
 
 
 def test_the_text_is_never_the_target(tmp_path, text):

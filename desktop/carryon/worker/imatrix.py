@@ -1,7 +1,6 @@
 """The process that lets a model read a text and writes down what its matrices met (carryon.engine.task)."""
 
 import ctypes
-import hashlib
 import os
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -11,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from carryon.base.errors import AppError, BadInput, EngineError, Unsupported
+from carryon.base.errors import AppError, BadFile, BadInput, EngineError, Unsupported
 from carryon.base.files import disk_errors
 from carryon.base.jobs import Progress, aside
 from carryon.engine.protocol import LoadRequest
 from carryon.engine.reasons import refusal
+from carryon.evaluate.text import read_text
+from carryon.evaluate.texts import no_numbers
 from carryon.gguf.split import parts_of, read_model
 from carryon.quantize import words
 from carryon.quantize.imatrix_file import Entry, Importance, write_importance
@@ -25,13 +26,12 @@ from carryon.worker.ggml_tensor import layout_complaint as tensor_complaint
 from carryon.worker.importance import Collector
 from carryon.worker.llama import Batch, LoadFailed, Model
 from carryon.worker.parameters import Placing, Sizing, context_parameters
+from carryon.worker.perplexity import Rows, Scores
 from carryon.worker.refusals import refusal_of_load
 from carryon.worker.task import serve
 
-_LARGEST_TEXT_BYTES = 1 << 28
 _MOST_LOGIT_BYTES = 1 << 28  # of one step: the output of every token is asked for, else the last layer skips it
 _LARGEST_STEP, _SMALLEST_STEP = 512, 64
-_SCORED_ROWS = 32  # of logits that are worked on at once
 _LEAST_CTX, _MOST_CTX = 64, 1 << 15
 _FEW_CHUNKS = 10
 
@@ -66,29 +66,29 @@ class _Reading:
     done: int = 0
     total: int = 0
     result: dict[str, Any] = field(default_factory=dict)
-    _score: "_Score" = field(default_factory=lambda: _Score())
+    _scores: Scores = field(default_factory=Scores)
 
     @property
     def note(self) -> str:
-        return words.perplexity_note(self._score.perplexity) if self._score.count else ""
+        return words.perplexity_note(self._scores.perplexity) if self._scores.n_tokens else ""
 
     def run(self) -> None:
         """Raises AppErrors."""
-        path, text = Path(self.request["model"]), Path(self.request["text"])
-        content = _text_bytes(text)
+        path, source = Path(self.request["model"]), Path(self.request["text"])
+        text = read_text(source)
         read_model(path)
         with self._model(path) as model:
-            entries = self._read(model, _tokens(model, content, self.request["n_ctx"]))
+            entries = self._read(model, _tokens(model, text.content, self.request["n_ctx"]))
             name = model.metadata("general.name") or ""
         if not entries:
             raise Unsupported(f"{path.name} has no matrices whose use could be watched.", "Quantize without.")
-        n_ctx, text_sha256 = self.request["n_ctx"], hashlib.sha256(content).hexdigest()
-        importance = Importance(entries, (text.name,), self.total // n_ctx, n_ctx, text_sha256, name)
+        n_ctx = self.request["n_ctx"]
+        importance = Importance(entries, (source.name,), self.total // n_ctx, n_ctx, text.sha256, name)
         self._write(importance)
         self.result = {
             "n_chunks": importance.n_chunks,
             "n_tokens": self.total,
-            "perplexity": self._score.perplexity,
+            "perplexity": self._scores.perplexity,
             "notices": list(_notices(importance)),
         }
 
@@ -97,11 +97,14 @@ class _Reading:
         n_ctx = self.request["n_ctx"]
         n_chunks = min(len(tokens) // n_ctx, self.request["n_chunks"] or len(tokens))
         self.total = n_chunks * n_ctx
+        n_threads = self.request["n_threads"] or os.cpu_count() or 1
         collector = Collector()
-        with closing(_Eye(model, collector, n_ctx, self.request["n_threads"])) as eye:
+        with closing(Rows(n_threads)) as rows, closing(_Eye(model, collector, rows, n_ctx, n_threads)) as eye:
             for start in range(0, self.total, n_ctx):
-                for step in eye.reading(tokens[start : start + n_ctx], self._score):
+                for step in eye.reading(tokens[start : start + n_ctx], self._scores):
                     self.done += step
+                    if not self._scores.is_finite:
+                        raise BadFile(*no_numbers(Path(self.request["model"]).name))
         return collector.entries
 
     @contextmanager
@@ -134,11 +137,11 @@ class _Reading:
 class _Eye:
     """A context that reads chunks from their start, watched by a collector."""
 
-    def __init__(self, model: Model, collector: Collector, n_ctx: int, n_threads: int) -> None:
+    def __init__(self, model: Model, collector: Collector, rows: Rows, n_ctx: int, n_threads: int) -> None:
         """Raises LoadFailed."""
-        self._vocabulary, self._collector = model.vocabulary, collector
+        self._vocabulary, self._collector, self._rows = model.vocabulary, collector, rows
         self._step = _step(n_ctx, model.vocabulary.size)
-        parameters = context_parameters(Sizing(n_ctx, n_threads or os.cpu_count() or 1, n_ubatch=self._step))
+        parameters = context_parameters(Sizing(n_ctx, n_threads, n_ubatch=self._step))
         parameters.n_outputs_max = self._step
         parameters.cb_eval = collector.callback
         self._handle = L.llama_init_from_model(model.handle, parameters)
@@ -146,7 +149,7 @@ class _Eye:
             raise LoadFailed
         self._batch = Batch(self._step)
 
-    def reading(self, tokens: list[int], score: "_Score") -> Iterator[int]:
+    def reading(self, tokens: list[int], scores: Scores) -> Iterator[int]:
         """Reads one chunk; tells after each step how many tokens it had."""
         L.llama_memory_clear(L.llama_get_memory(self._handle), True)
         begun = (
@@ -157,7 +160,7 @@ class _Eye:
             self._batch.fill(part, start, True)
             ctypes.memset(self._batch.outputs, 1, len(part))
             self._decode()
-            self._score(tokens, start, len(part), score)
+            self._score(tokens, start, len(part), scores)
             yield len(part)
 
     def close(self) -> None:
@@ -174,34 +177,14 @@ class _Eye:
         if code:
             raise EngineError("The engine stopped reading the text.", "The log has the details.")
 
-    def _score(self, tokens: list[int], start: int, count: int, score: "_Score") -> None:
+    def _score(self, tokens: list[int], start: int, count: int, scores: Scores) -> None:
         """The second half of a chunk counts: there the model has seen enough."""
         first, last = max(start, len(tokens) // 2), min(start + count, len(tokens) - 1)
         if first >= last:
             return
-        rows = np.ctypeslib.as_array(L.llama_get_logits(self._handle), shape=(count, self._vocabulary.size))
-        for at in range(first, last, _SCORED_ROWS):
-            until = min(at + _SCORED_ROWS, last)
-            score.add(rows[at - start : until - start], np.array(tokens[at + 1 : until + 1]))
-
-
-class _Score:
-    """How surprised the model was."""
-
-    def __init__(self) -> None:
-        self.count, self._surprise = 0, 0.0
-
-    def add(self, logits: Any, following: Any) -> None:
-        """`logits`: [positions, words]; `following`: the words that came."""
-        highest = logits.max(axis=1)
-        sums = np.exp(logits - highest[:, None]).sum(axis=1, dtype=np.float64)
-        said = logits[np.arange(len(following)), following]
-        self._surprise += float((np.log(sums) + highest - said).sum())
-        self.count += len(following)
-
-    @property
-    def perplexity(self) -> float:
-        return float(np.exp(self._surprise / self.count)) if self.count else float("nan")
+        every = np.ctypeslib.as_array(L.llama_get_logits(self._handle), shape=(count, self._vocabulary.size))
+        logits = every[first - start : last - start]
+        scores.add(self._rows.normed(logits).log_p(logits, np.array(tokens[first + 1 : last + 1])))
 
 
 def _step(n_ctx: int, n_words: int) -> int:
@@ -211,15 +194,8 @@ def _step(n_ctx: int, n_words: int) -> int:
     return step
 
 
-def _text_bytes(path: Path) -> bytes:
-    with disk_errors(path):
-        if path.stat().st_size > _LARGEST_TEXT_BYTES:
-            raise BadInput(f"{path.name} is longer than any text that is needed.", "A few megabytes are plenty.")
-        return path.read_bytes()
-
-
-def _tokens(model: Model, content: bytes, n_ctx: int) -> list[int]:
-    tokens = model.vocabulary.tokens(content.decode("utf-8", "replace"), add_special=True)
+def _tokens(model: Model, text: str, n_ctx: int) -> list[int]:
+    tokens = model.vocabulary.tokens(text, add_special=True)
     if len(tokens) < n_ctx:
         raise BadInput(
             f"The text has only {len(tokens):,} tokens, and one chunk takes {n_ctx:,}.",
