@@ -19,7 +19,7 @@ from fakes import tiny_gguf
 from fakes.real_worker import is_gone, wait_until
 
 from carryon import __version__
-from carryon.base.errors import AppError, BadFile, BadInput, NoRoom
+from carryon.base.errors import AppError, BadFile, BadInput, EngineError, NoRoom
 from carryon.base.jobs import Progress, drained
 from carryon.engine.task import command_of
 from carryon.quantize import job
@@ -213,6 +213,25 @@ serve(quantize.quantized)
 def test_room_is_looked_for_before_a_byte_is_written(dense, tmp_path, quantized, monkeypatch):
     monkeypatch.setattr(job, "command_of", lambda name: (sys.executable, "-c", NO_SPACE))
     assert "has only 1.0 kB free" in refusal(NoRoom, quantized, dense, "Q8_0", tmp_path / "out.gguf")
+    assert [one.name for one in tmp_path.iterdir()] == ["quantize.log"]
+
+
+OTHER_TYPE = """
+from carryon.worker import quantize
+from carryon.worker.task import serve
+real = quantize.quantize
+def other(source, target, parameters):
+    parameters.struct.ftype = 25  # IQ4_NL, whose blocks are as large as those of Q4_0
+    return real(source, target, parameters)
+quantize.quantize = other
+serve(quantize.quantized)
+"""
+
+
+def test_another_type_of_the_same_size_is_noticed(dense, tmp_path, quantized, monkeypatch):
+    monkeypatch.setattr(job, "command_of", lambda name: (sys.executable, "-c", OTHER_TYPE))
+    message = refusal(EngineError, quantized, dense, "Q4_0", tmp_path / "out.gguf", is_pure=True)
+    assert "was written as type 20, not Q4_0" in message
     assert [one.name for one in tmp_path.iterdir()] == ["quantize.log"]
 
 

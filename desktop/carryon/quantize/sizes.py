@@ -24,7 +24,7 @@ def sizing(source: Path, wishes: Iterable[Wish]) -> Generator[None, None, tuple[
     """Work that tells what a model would weigh, in the order of the wishes; wishes that its rows cannot be stored in
     (a few old types) are left out. A header with a sparse tail is enough; of a model in several files name any.
 
-    Raises BadFile, BadInput, Unsupported (an architecture that the engine does not know) or the engine's death.
+    Raises BadFile, BadInput, Unsupported (tensors of an unknown type), the engine's refusal or its death.
     """
     content = [wish_json(one) for one in wishes]
     with tempfile.TemporaryDirectory(prefix="carryon-", ignore_cleanup_errors=True) as folder:

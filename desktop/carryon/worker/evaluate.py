@@ -35,10 +35,11 @@ def evaluate(told: dict[str, Any]) -> Generator[Progress | None, None, dict[str,
     task = request.decode(told)
     text = read_text(Path(task.text))
     yield Progress(0, None, texts.loading_text(task.labels[0]))
+    # before the base takes its part of what is usable
+    groups = grouped([_size_bytes(one) for one in task.models], _usable_bytes(), one_by_one=task.n_gpu_layers != 0)
     opener = Opener(task)
     base = opener.open(0)
     tokens = base.model.vocabulary.tokens(text.content, add_special=True)
-    groups = grouped([_size_bytes(one) for one in task.models], _usable_bytes(), one_by_one=task.n_gpu_layers != 0)
     measuring = _Measuring(task, opener, text.content, tokens, len(groups))
     try:
         for others in groups:

@@ -138,9 +138,9 @@ class _Work:
         found = {one.name: (one.type_id, one.size_bytes) for one in header.tensors}
         size_bytes = self._part.stat().st_size
         for one in self.plan.tensors:
-            type_id, tensor_bytes = found.get(one.info.name, (-1, 0))
-            if tensor_bytes != one.size_bytes:
-                raise EngineError(f"The tensor {one.info.name} was written as type {type_id}, not {one.storage}.",
+            written = found.get(one.info.name, (-1, 0))
+            if written != (one.type_id, one.size_bytes):
+                raise EngineError(f"The tensor {one.info.name} was written as type {written[0]}, not {one.storage}.",
                                   "Try again; report it if it happens twice.")  # fmt: skip
         if size_bytes != self.plan.size_bytes:
             raise EngineError(

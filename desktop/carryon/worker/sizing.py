@@ -38,12 +38,16 @@ class Planned:
     storage: str  # "Q6_K"
 
     @property
+    def type_id(self) -> int:
+        return GGML_TYPES_BY_NAME[self.storage].type_id
+
+    @property
     def size_bytes(self) -> int:
         return GGML_TYPES_BY_NAME[self.storage].size_bytes(self.info.n_elements)
 
     @property
     def changes(self) -> bool:
-        return GGML_TYPES_BY_NAME[self.storage].type_id != self.info.type_id
+        return self.type_id != self.info.type_id
 
     @property
     def requantizes(self) -> bool:
@@ -107,10 +111,6 @@ class Sizer:
         self._folder = folder
         self._outline = Outline(self.parts)
         self._bare = self._written_bare()
-
-    @property
-    def source_bytes(self) -> int:
-        return sum(header.size_bytes for header in self.headers)
 
     def plan(self, wish: Wish, importance: Importance | None = None) -> Plan:
         """Asks the quantizer. Raises BadInput, Unsupported or the refusal of the engine."""
