@@ -67,7 +67,6 @@ def test_an_importance_matrix_is_made_and_used(source, tmp_path, capsys):
 
 @pytest.mark.parametrize(("more", "words"), [
     (["Q9"], "“Q9” is no quant type"),
-    (["Q4_K_M", "--threads", "-1"], "threads cannot be negative"),
     (["Q4_K_M", "--tensor-type", "ffn_down"], "“ffn_down” is no RE=TYPE"),
     (["Q4_K_M", "--tensor-type", "a=Q9"], "“Q9” is no type that a tensor can have"),
     (["Q4_K_M", "--output-type", "Q4_K_M"], "“Q4_K_M” is no type that a tensor can have"),
@@ -76,6 +75,16 @@ def test_what_was_mistyped_is_refused_at_once(source, tmp_path, capsys, more, wo
     assert run(["quantize", str(source), str(tmp_path / "out.gguf"), *more]) == BAD_INPUT
     assert words in capsys.readouterr().err
     assert list(tmp_path.glob("out*")) == []
+
+
+@pytest.mark.parametrize("command", ["quantize", "imatrix", "evaluate"])
+@pytest.mark.parametrize("threads", ["-1", "0", "100000", "many"])
+def test_threads_that_the_engine_cannot_have_are_refused_at_once(source, tmp_path, capsys, command, threads):
+    words = {"quantize": ["out.gguf", "Q4_K_M"], "imatrix": ["text.txt", "--out", "out.gguf"], "evaluate": []}[command]
+    with pytest.raises(SystemExit) as ended:
+        run([command, str(source), *words, "--threads", threads])
+    assert ended.value.code == BAD_INPUT
+    assert threads in capsys.readouterr().err
 
 
 def test_the_source_is_never_the_target(source, capsys):

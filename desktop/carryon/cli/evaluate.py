@@ -14,7 +14,7 @@ from carryon.base.paths import Home
 from carryon.cli import progress_bar
 from carryon.cli.columns import cut, width
 from carryon.cli.fit_report import table
-from carryon.cli.loading import this_home
+from carryon.cli.loading import layers_or_all, positive, this_home, threads
 from carryon.evaluate import texts
 from carryon.evaluate.job import evaluating
 from carryon.evaluate.request import USUAL_CONTEXT, EvaluateRequest
@@ -52,11 +52,13 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("others", metavar="OTHER", nargs="*", help="quants of the same model")
     parser.add_argument("--text", type=Path, metavar="F", help="a text file (default: the one that comes with Carryon)")
     parser.add_argument(
-        "--ctx", type=_positive, default=USUAL_CONTEXT, metavar="N", help="tokens in a chunk (default: 512)"
+        "--ctx", type=positive, default=USUAL_CONTEXT, metavar="N", help="tokens in a chunk (default: 512)"
     )
-    parser.add_argument("--chunks", type=_positive, metavar="N", help="read only the first N chunks (default: all)")
-    parser.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default: physical cores)")
-    parser.add_argument("--gpu-layers", type=_layers, default=0, metavar="all|N", help="layers on the GPU (default: 0)")
+    parser.add_argument("--chunks", type=positive, metavar="N", help="read only the first N chunks (default: all)")
+    parser.add_argument("--threads", type=threads, metavar="N", help="CPU threads (default: physical cores)")
+    parser.add_argument(
+        "--gpu-layers", type=layers_or_all, default=0, metavar="all|N", help="layers on the GPU (default: 0)"
+    )
     parser.add_argument("--no-speed", action="store_true", help="do not measure speed")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=run)
@@ -149,19 +151,3 @@ def _measured_json(one: Measured) -> dict[str, Any]:
         "memory_bytes": one.memory_bytes,
         "tokens": one.n_tokens,
     }
-
-
-def _positive(word: str) -> int:
-    value = int(word)
-    if not 0 < value < 1 << 31:
-        raise argparse.ArgumentTypeError(f"{word} is not a number above 0")
-    return value
-
-
-def _layers(word: str) -> int:
-    """As the engine counts: below 0 are all."""
-    if word == "all":
-        return -1
-    if not word.isdecimal() or int(word) >= 1 << 31:
-        raise argparse.ArgumentTypeError("layers are counted from 0, or say 'all'")
-    return int(word)

@@ -9,7 +9,7 @@ from typing import Any
 from carryon.app.models import find
 from carryon.base.errors import BadInput
 from carryon.base.log import start_log
-from carryon.cli.loading import this_home
+from carryon.cli.loading import layers_or_all, this_home, threads
 from carryon.cli.progress_bar import counted, show
 from carryon.quantize.job import making_imatrix
 from carryon.quantize.request import ImatrixMade, ImatrixRequest
@@ -42,8 +42,10 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", required=True, help="the file to make")
     parser.add_argument("--chunks", type=int, metavar="N", help="read only so many chunks (default: the whole text)")
     parser.add_argument("--ctx", type=int, default=512, metavar="N", help="tokens in a chunk (default: 512)")
-    parser.add_argument("--threads", type=int, default=0, metavar="N", help="default: all")
-    parser.add_argument("--gpu-layers", type=int, default=0, metavar="N", help="layers on the GPU, -1 for all")
+    parser.add_argument("--threads", type=threads, default=0, metavar="N", help="default: all")
+    parser.add_argument(
+        "--gpu-layers", type=layers_or_all, default=0, metavar="all|N", help="layers on the GPU (default: 0)"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace FILE where it is there already")
     parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
     parser.set_defaults(run=run)
@@ -53,8 +55,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Makes the file and says what the model thought of the text."""
     where = this_home()
     start_log(where.logs, "cli")
-    if arguments.threads < 0:
-        raise BadInput("The number of threads cannot be negative.", "Leave it out to take all.")
     model = find(arguments.model, where).path
     is_read = any(arguments.out.exists() and arguments.out.samefile(one) for one in (model, arguments.text)
                   if one.exists())  # fmt: skip
@@ -63,7 +63,6 @@ def run(arguments: argparse.Namespace) -> int:
     request = ImatrixRequest(
         model, arguments.text, arguments.out, arguments.chunks, arguments.ctx, arguments.threads, arguments.gpu_layers
     )
-    where.logs.mkdir(parents=True, exist_ok=True)
     work = making_imatrix(request, where.logs / "imatrix.log")
     _tell_end(arguments, show(work, f"Reading {arguments.text.name}", counted("tokens")))
     return 0

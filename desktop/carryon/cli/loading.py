@@ -33,6 +33,7 @@ class ToLoad:
 
 
 _LAYER_WORDS = {"auto": None, "all": 1 << 30}
+_MOST_THREADS = 512  # GGML_MAX_N_THREADS of ggml.h
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -51,12 +52,12 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     load.add_argument(
         "--cpu-experts", type=_count, metavar="N", help="keep the experts of the first N layers in RAM (default: auto)"
     )
-    load.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default: physical cores)")
+    load.add_argument("--threads", type=threads, metavar="N", help="CPU threads (default: physical cores)")
     load.add_argument(
         "--kv", choices=[one.value for one in KvType], help="how the KV cache is stored (default: f16, where that fits)"
     )
     load.add_argument(
-        "--ubatch", type=_positive, metavar="N", help="tokens of a prompt computed together (default: 512)"
+        "--ubatch", type=positive, metavar="N", help="tokens of a prompt computed together (default: 512)"
     )
     load.add_argument("--no-mmap", action="store_true", help="read the whole file into memory instead of mapping it")
     load.add_argument(
@@ -202,11 +203,29 @@ def _context(word: str) -> int:
     return value
 
 
-def _positive(word: str) -> int:
+def positive(word: str) -> int:
+    """A number above 0 that the engine has room for; for argparse, as the next two."""
     value = int(word)
     if not 0 < value < 1 << 31:
         raise argparse.ArgumentTypeError(f"{word} is not a number above 0")
     return value
+
+
+def threads(word: str) -> int:
+    """With more of them than it can count, the engine would die."""
+    value = positive(word)
+    if value > _MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"{word} threads are more than the engine can have ({_MOST_THREADS})")
+    return value
+
+
+def layers_or_all(word: str) -> int:
+    """As the engine counts: below 0 are all."""
+    if word == "all":
+        return -1
+    if not word.isdecimal() or int(word) >= 1 << 31:
+        raise argparse.ArgumentTypeError("layers are counted from 0, or say 'all'")
+    return int(word)
 
 
 def _count(word: str) -> int:

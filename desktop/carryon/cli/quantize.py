@@ -12,7 +12,7 @@ from carryon.base.jobs import drained
 from carryon.base.log import start_log
 from carryon.base.paths import Home
 from carryon.base.units import bytes_text
-from carryon.cli.loading import this_home
+from carryon.cli.loading import this_home, threads
 from carryon.cli.progress_bar import show
 from carryon.quantize.job import quantizing
 from carryon.quantize.kinds import OFFERED, quant_of, storage_of
@@ -58,7 +58,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--output-type", default="", metavar="TYPE", help="the type of the output matrix")
     parser.add_argument("--embedding-type", default="", metavar="TYPE", help="the type of the token embeddings")
     parser.add_argument("--pure", action="store_true", help="all matrices in one type, without the usual mix")
-    parser.add_argument("--threads", type=int, default=0, metavar="N", help="default: all")
+    parser.add_argument("--threads", type=threads, default=0, metavar="N", help="default: all")
     parser.add_argument("--requantize", action="store_true", help="take a source that is quantized already")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT where it is there already")
     parser.add_argument("--dry-run", action="store_true", help="write nothing, only say how large it would be")
@@ -75,14 +75,14 @@ def run(arguments: argparse.Namespace) -> int:
         return _tell_size(arguments, _size(request))
     if request.target.exists() and not arguments.overwrite and not _is_source(request):
         raise BadInput(f"{request.target} is there already.", "Choose another name, or add --overwrite.")
-    made = show(quantizing(request, _log_path(where)), f"Quantizing {request.source.name} to {request.quant}")
+    made = show(
+        quantizing(request, where.logs / "quantize.log"), f"Quantizing {request.source.name} to {request.quant}"
+    )
     _tell_end(arguments, made)
     return 0
 
 
 def _request(arguments: argparse.Namespace, where: Home) -> QuantizeRequest:
-    if arguments.threads < 0:
-        raise BadInput("The number of threads cannot be negative.", "Leave it out to take all.")
     return QuantizeRequest(
         find(arguments.source, where).path, arguments.target, quant_of(arguments.quant), arguments.imatrix,
         _storage(arguments.output_type), _storage(arguments.embedding_type),
@@ -104,11 +104,6 @@ def _override(words: str) -> Override:
 def _is_source(request: QuantizeRequest) -> bool:
     """The work itself says so in better words."""
     return request.target.exists() and request.target.samefile(request.source)
-
-
-def _log_path(where: Home) -> Path:
-    where.logs.mkdir(parents=True, exist_ok=True)
-    return where.logs / "quantize.log"
 
 
 def _size(request: QuantizeRequest) -> QuantSize:
